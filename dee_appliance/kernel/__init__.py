@@ -1,0 +1,1 @@
+"""The deterministic core: values in, values out. One directory per semantics epoch, frozen by hash once released."""
