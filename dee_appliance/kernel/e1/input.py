@@ -1,0 +1,268 @@
+"""Every input that the ordered queue can hold, as it stands in `input.payload`. Nothing enters the kernel in any other way.
+
+Payloads hold no personal data: addresses appear as keyed tokens, texts stay in the vault. A new kind of input is a struct here, a
+row in INPUTS and a case in the machine (contact inputs) or in `file_input` (inputs about the file itself).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from dee_appliance.kernel.e1.plan import Channel
+
+Scalar = bool | int | str
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of every payload."""
+
+
+# ---- about one contact ----------------------------------------------------------------------------------------------------------
+
+
+class ContactPut(Payload, kw_only=True):
+    """A contact was added or changed. `facts` were derived from the profile at intake; `tokens` maps address kinds to tokens."""
+
+    contact: str
+    attributes: dict[str, Scalar] = {}
+    facts: dict[str, object] = {}
+    tokens: dict[str, str] = {}
+    job: str = ""
+
+
+class ContactErase(Payload, kw_only=True):
+    """The contact's personal data are to be removed; suppression and dedupe tokens stay."""
+
+    contact: str
+    basis: str = "request"
+
+
+class ConsentSet(Payload, kw_only=True):
+    """Consent of the contact was granted or revoked. `purpose` "*" is every purpose; `expires` is a tick."""
+
+    contact: str
+    channel: Channel
+    purpose: str = "*"
+    granted: bool
+    consent_class: str = "express"
+    expires: int | None = None
+    source: str = "operator"
+
+
+class SuppressionSet(Payload, kw_only=True):
+    """A suppression was added (`on`) or lifted. `subject` is a contact id or an address token."""
+
+    subject: str
+    on: bool
+    scope: str = "*"
+    reason: str = "operator"
+
+
+class Enroll(Payload, kw_only=True):
+    """A contact is to go through a plan, from tick `start` on, with typed variables. `version` None is the newest."""
+
+    contact: str
+    plan: str
+    version: int | None = None
+    variables: dict[str, Scalar] = {}
+    start: int | None = None
+    job: str = ""
+
+
+class Event(Payload, kw_only=True):
+    """Something happened outside: `name` as in the neutral event table; matched by send key, or meant for the whole contact."""
+
+    name: str
+    send_key: str = ""
+    contact: str = ""
+    kind: str = ""
+    cost_micros: int | None = None
+    source: str = "operator"
+
+
+class Verb(Payload, kw_only=True):
+    """An operator acts on one run. `choice` is resolve's --as; `job` ties the inputs of one bulk command together."""
+
+    run: str
+    verb: Literal["pause", "resume", "cancel", "retry", "resolve", "skip"]
+    choice: Literal["", "delivered", "not-delivered", "resend", "abandoned"] = ""
+    actor: str = "operator"
+    job: str = ""
+
+
+class TaskDone(Payload, kw_only=True):
+    """A person reports the outcome of a task step."""
+
+    run: str
+    outcome: str
+    actor: str = "operator"
+
+
+class Answered(Payload, kw_only=True):
+    """What became of an attempt. `kind` says whether trying later can help; `code` is the adapter's closed code (evidence only)."""
+
+    send_key: str
+    attempt: int
+    outcome: Literal["accepted", "rejected", "unknown"]
+    kind: Literal["none", "transient", "permanent", "config"] = "none"
+    code: str = ""
+    cost_micros: int | None = None
+
+
+# ---- about the file -------------------------------------------------------------------------------------------------------------
+
+
+class Clock(Payload, kw_only=True):
+    """Time has passed: fire at most `limit` due timers and shared holds."""
+
+    limit: int
+
+
+class Pull(Payload, kw_only=True):
+    """The dispatcher has `n` free places on a channel."""
+
+    channel: Channel
+    n: int
+
+
+class PlanPublish(Payload, kw_only=True):
+    """A plan version exists from now on."""
+
+    plan: str
+    version: int
+    digest: str
+
+
+class PolicySet(Payload, kw_only=True):
+    """The policy document that the gate uses from now on."""
+
+    digest: str
+
+
+class ZonesUse(Payload, kw_only=True):
+    """The time-zone table that decisions use from now on."""
+
+    digest: str
+
+
+class HoldSet(Payload, kw_only=True):
+    """An operator halts (`on`) or releases a scope: "*", "channel:NAME" or "plan:NAME"."""
+
+    scope: str
+    on: bool
+    actor: str = "operator"
+
+
+class ConfigSet(Payload, kw_only=True):
+    """A setting that a verdict or a state change can read. `value` is canonical JSON text."""
+
+    key: str
+    value: str
+    actor: str = "operator"
+
+
+class Arm(Payload, kw_only=True):
+    """This file may send from the host that raised the incarnation to this number."""
+
+    incarnation: int
+    actor: str = "operator"
+
+
+class ClockConfirm(Payload, kw_only=True):
+    """A person confirmed that the clock is right after a jump or a long outage."""
+
+    actor: str = "operator"
+
+
+ContactInput = (
+    ContactPut | ContactErase | ConsentSet | SuppressionSet | Enroll | Event | Verb | TaskDone | Answered
+)
+FileInput = Clock | Pull | PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm | ClockConfirm
+Input = ContactInput | FileInput
+
+INPUTS: dict[str, type[Input]] = {
+    "contact.put": ContactPut,
+    "contact.erase": ContactErase,
+    "consent.set": ConsentSet,
+    "suppression.set": SuppressionSet,
+    "run.enroll": Enroll,
+    "event": Event,
+    "run.verb": Verb,
+    "task.done": TaskDone,
+    "attempt.answered": Answered,
+    "clock": Clock,
+    "dispatch.pull": Pull,
+    "plan.publish": PlanPublish,
+    "policy.set": PolicySet,
+    "zones.use": ZonesUse,
+    "hold.set": HoldSet,
+    "config.set": ConfigSet,
+    "file.arm": Arm,
+    "clock.confirm": ClockConfirm,
+}
+KIND_OF: dict[type[Input], str] = {struct: kind for kind, struct in INPUTS.items()}
+_DECODERS = {kind: msgspec.json.Decoder(struct) for kind, struct in INPUTS.items()}
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+class UnknownInput(ValueError):
+    """The kind or the payload of an input is none of this epoch's."""
+
+
+def decode_input(kind: str, payload: str | bytes) -> Input:
+    """Read one row of the queue. Raises UnknownInput."""
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        raise UnknownInput(f"unknown kind of input: {kind}")
+    try:
+        return decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnknownInput(f"the payload is not a {kind}: {error}") from error
+
+
+def encode_input(value: Input) -> bytes:
+    """Return the canonical payload of an input."""
+    return _ENCODER.encode(value)
+
+
+class EventMeaning(msgspec.Struct, frozen=True):
+    """What a neutral event means: the word conditions use, the channel, a call's outcome, the suppression that it causes."""
+
+    word: str = ""
+    channel: Channel | None = None
+    call_outcome: str = ""
+    suppresses: str = ""
+    confirms: bool = False
+    """The provider had the message: an unknown outcome becomes accepted."""
+
+
+EVENTS: dict[str, EventMeaning] = {
+    "email.accepted": EventMeaning(channel="email", confirms=True),
+    "email.deferred": EventMeaning(channel="email", confirms=True),
+    "email.delivered": EventMeaning("delivered", "email", confirms=True),
+    "email.bounced": EventMeaning("bounced", "email", confirms=True),
+    "email.failed": EventMeaning(channel="email", confirms=True),
+    "email.opened": EventMeaning("opened", "email", confirms=True),
+    "email.clicked": EventMeaning("clicked", "email", confirms=True),
+    "email.replied": EventMeaning("replied", "email", confirms=True),
+    "email.auto_reply": EventMeaning("auto_replied", "email", confirms=True),
+    "email.unsubscribed": EventMeaning("unsubscribed", "email", "", "unsubscribed", True),
+    "email.complained": EventMeaning("complained", "email", "", "complained", True),
+    "sms.sent": EventMeaning(channel="sms", confirms=True),
+    "sms.delivered": EventMeaning("delivered", "sms", confirms=True),
+    "sms.failed": EventMeaning(channel="sms", confirms=True),
+    "sms.replied": EventMeaning("replied", "sms", confirms=True),
+    "sms.stop": EventMeaning("unsubscribed", "sms", "", "unsubscribed", True),
+    "call.initiated": EventMeaning(channel="voice", confirms=True),
+    "call.ringing": EventMeaning(channel="voice", confirms=True),
+    "call.answered": EventMeaning("", "voice", "answered", "", True),
+    "call.voicemail": EventMeaning("", "voice", "voicemail", "", True),
+    "call.declined": EventMeaning("", "voice", "declined", "", True),
+    "call.no_answer": EventMeaning("", "voice", "no_answer", "", True),
+    "call.busy": EventMeaning("", "voice", "busy", "", True),
+    "call.failed": EventMeaning("", "voice", "failed", "", True),
+    "call.completed": EventMeaning("", "voice", confirms=True),
+}
+"""The neutral events. Any other name is the user's own event: it counts, and conditions see it through event() and count()."""
