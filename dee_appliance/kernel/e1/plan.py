@@ -30,7 +30,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of every struct inside a plan."""
 
 
-class AttributeDeclaration(Part, kw_only=True):
+class AttributeDeclaration(Part, frozen=True, kw_only=True):
     """The type of a contact attribute or an enrolment variable that the plan may read.
 
     `kind` is bool, int, date (ISO text), zone (IANA id) or enum; `values` lists an enum's values.
@@ -40,7 +40,7 @@ class AttributeDeclaration(Part, kw_only=True):
     values: tuple[str, ...] = ()
 
 
-class Recover(Part, kw_only=True):
+class Recover(Part, frozen=True, kw_only=True):
     """The recovery policy of one step: which failures, how many attempts in all, and the pauses between them (seconds).
 
     The last pause repeats if there are more attempts than pauses. `confirmed` lets a run go on by itself when an unknown outcome
@@ -52,7 +52,7 @@ class Recover(Part, kw_only=True):
     backoff_s: tuple[int, ...] = ()
 
 
-class StepBase(Part, kw_only=True):
+class StepBase(Part, frozen=True, kw_only=True):
     """What every step has.
 
     `max_visits` bounds a cycle: the visit after it goes to `after_visits` instead. `skippable` lets an operator's skip verb pass.
@@ -64,7 +64,7 @@ class StepBase(Part, kw_only=True):
     skippable: bool = False
 
 
-class SendEmail(StepBase, kw_only=True, tag="send_email", tag_field="do"):
+class SendEmail(StepBase, frozen=True, kw_only=True, tag="send_email", tag_field="do"):
     """Send the template `template` by e-mail; `on` maps the outcomes of SEND_OUTCOMES, `next` takes every other."""
 
     template: str
@@ -75,7 +75,7 @@ class SendEmail(StepBase, kw_only=True, tag="send_email", tag_field="do"):
     """Seconds after the step was entered when the message is stale: it is then held for a person, never sent late."""
 
 
-class SendSms(StepBase, kw_only=True, tag="send_sms", tag_field="do"):
+class SendSms(StepBase, frozen=True, kw_only=True, tag="send_sms", tag_field="do"):
     """Send the template `template` as a text message; fields as for SendEmail."""
 
     template: str
@@ -85,7 +85,7 @@ class SendSms(StepBase, kw_only=True, tag="send_sms", tag_field="do"):
     send_by_s: int | None = None
 
 
-class Call(StepBase, kw_only=True, tag="call", tag_field="do"):
+class Call(StepBase, frozen=True, kw_only=True, tag="call", tag_field="do"):
     """Call the contact with `script`; `on` maps CALL_OUTCOMES, `next` takes every other.
 
     `max_duration_s` is what the budget reserves, and with `ring_s` the deadline after which the outcome counts as unknown.
@@ -100,7 +100,7 @@ class Call(StepBase, kw_only=True, tag="call", tag_field="do"):
     ring_s: int = 120
 
 
-class Wait(StepBase, kw_only=True, tag="wait", tag_field="do"):
+class Wait(StepBase, frozen=True, kw_only=True, tag="wait", tag_field="do"):
     """Wait, in one of three ways, and then go to `next`.
 
     - `for_s`: a duration in seconds. With `until` (a condition) the wait ends early at `then` once the condition holds.
@@ -118,21 +118,21 @@ class Wait(StepBase, kw_only=True, tag="wait", tag_field="do"):
     offset_s: int = 0
 
 
-class Case(Part, kw_only=True):
+class Case(Part, frozen=True, kw_only=True):
     """One case of a branch: the first whose condition holds is taken."""
 
     when: str
     then: str
 
 
-class Branch(StepBase, kw_only=True, tag="branch", tag_field="do"):
+class Branch(StepBase, frozen=True, kw_only=True, tag="branch", tag_field="do"):
     """Go to the first case whose condition holds, else to `otherwise`."""
 
     cases: tuple[Case, ...]
     otherwise: str
 
 
-class Arm(Part, kw_only=True):
+class Arm(Part, frozen=True, kw_only=True):
     """One arm of a split with its share in parts of the sum of all weights."""
 
     name: str
@@ -140,14 +140,14 @@ class Arm(Part, kw_only=True):
     then: str
 
 
-class Split(StepBase, kw_only=True, tag="split", tag_field="do"):
+class Split(StepBase, frozen=True, kw_only=True, tag="split", tag_field="do"):
     """Divide contacts over arms by a hash of plan name, step, salt and contact id: stable over plan versions."""
 
     arms: tuple[Arm, ...]
     salt: str = ""
 
 
-class Task(StepBase, kw_only=True, tag="task", tag_field="do"):
+class Task(StepBase, frozen=True, kw_only=True, tag="task", tag_field="do"):
     """A person does something within `timeout_s` seconds and reports one of `on`'s outcomes; the timeout goes to `next`."""
 
     instructions: str
@@ -156,7 +156,7 @@ class Task(StepBase, kw_only=True, tag="task", tag_field="do"):
     on: dict[str, str]
 
 
-class End(StepBase, kw_only=True, tag="end", tag_field="do"):
+class End(StepBase, frozen=True, kw_only=True, tag="end", tag_field="do"):
     """The run ends with this outcome."""
 
     outcome: str
@@ -168,14 +168,14 @@ SendStep = SendEmail | SendSms | Call
 CHANNEL_OF: dict[str, Channel] = {"send_email": "email", "send_sms": "sms", "call": "voice"}
 
 
-class Exit(Part, kw_only=True):
+class Exit(Part, frozen=True, kw_only=True):
     """Checked before every step and on every input about the contact; the first that holds ends the run with `outcome`."""
 
     when: str
     outcome: str
 
 
-class Enroll(Part, kw_only=True):
+class Enroll(Part, frozen=True, kw_only=True):
     """Who may enter again: `reentry` never, after_exit or always; `min_gap_s` since the last enrolment's start.
 
     `exclusive`: refused while another run of a plan with the same purpose is live for the contact.
@@ -186,21 +186,21 @@ class Enroll(Part, kw_only=True):
     exclusive: bool = False
 
 
-class Hours(Part, kw_only=True):
+class Hours(Part, frozen=True, kw_only=True):
     """Half-open spans (open_s, close_s) of the contact's local day for each weekday, Monday first; close may pass midnight."""
 
     weekly: tuple[tuple[tuple[int, int], ...], ...]
     closed_dates: tuple[str, ...] = ()
 
 
-class Budget(Part, kw_only=True):
+class Budget(Part, frozen=True, kw_only=True):
     """A limit in micro-units of `currency` (1 USD = 1,000,000)."""
 
     limit_micros: int
     currency: str
 
 
-class PlanPolicy(Part, kw_only=True):
+class PlanPolicy(Part, frozen=True, kw_only=True):
     """What the plan tightens of the file's policy. `on_deny` says per rule id whether a denied run fails (default) or ends."""
 
     daily_sends: int | None = None
@@ -209,7 +209,7 @@ class PlanPolicy(Part, kw_only=True):
     on_deny: dict[str, DenyAction] = {}
 
 
-class Plan(Part, kw_only=True):
+class Plan(Part, frozen=True, kw_only=True):
     """One immutable plan version. `templates` and `scripts` pin each name to the digest of its document."""
 
     schema: int = 1
@@ -221,6 +221,8 @@ class Plan(Part, kw_only=True):
     variables: dict[str, AttributeDeclaration] = {}
     required: tuple[str, ...] = ()
     """Attributes that a condition or wait reads without has(): enrolment of a contact without them is refused."""
+    required_variables: tuple[str, ...] = ()
+    """Variables that a condition reads without has(): enrolment that does not give them is refused."""
     enroll: Enroll = Enroll()
     policy: PlanPolicy = PlanPolicy()
     exits: tuple[Exit, ...] = ()
@@ -236,18 +238,22 @@ def kind_of(step: Step) -> str:
 
 def targets_of(step: Step) -> tuple[str, ...]:
     """Return every step id this step can go to, in a fixed order, repeats included."""
+    own = _own_targets(step)
+    return own if step.after_visits is None else (*own, step.after_visits)
+
+
+def _own_targets(step: Step) -> tuple[str, ...]:
     match step:
         case SendEmail() | SendSms() | Call() | Task():
-            own = (step.next, *(step.on[key] for key in sorted(step.on)))
+            return (step.next, *(step.on[key] for key in sorted(step.on)))
         case Wait():
-            own = (step.next,) if step.then is None else (step.then, step.next)
+            return (step.next,) if step.then is None else (step.then, step.next)
         case Branch():
-            own = (*(case.then for case in step.cases), step.otherwise)
+            return (*(case.then for case in step.cases), step.otherwise)
         case Split():
-            own = tuple(arm.then for arm in step.arms)
+            return tuple(arm.then for arm in step.arms)
         case End():
-            own = ()
-    return own if step.after_visits is None else (*own, step.after_visits)
+            return ()
 
 
 def decode_plan(body: bytes) -> Plan:
