@@ -1,0 +1,431 @@
+"""The connection to the one file: how it is made, opened, checked, used and given up.
+
+What lives here: making and opening a file, the checks at opening, transactions, and the translation of SQLite's errors.
+What does not: any query (sql/queries), the settings of a connection (settings.py), the lock of the loop (lock.py).
+
+Rules a change must keep:
+- Every commit is FULL. After a failed write, read or fsync there is no further commit on that connection: a later success would
+  hide that an earlier one never reached the disk. SQLITE_BUSY is not such a failure.
+- The apsw connection never leaves this room: the BLOB and backup interfaces pass triggers and authorizer.
+- The database file is never opened with plain `open` in a process that may hold a connection to it: closing that descriptor would
+  drop the process's POSIX locks on it. Bytes are read through SQLite's own file layer.
+- A connection belongs to the thread that made it and is not used after a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import apsw
+
+from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
+from dee_appliance.store import schema, settings
+from dee_appliance.store.header import require_ours, size_or_zero, wal_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+
+Value = int | str | bytes | None
+Row = tuple[Any, ...]
+
+_BUSY = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
+_DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
+_STORAGE = (
+    *_DAMAGED,
+    apsw.IOError,
+    apsw.FullError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.PermissionsError,
+    apsw.NoLFSError,
+    apsw.NoMemError,
+    apsw.InternalError,
+)
+
+
+class StorageFailed(HostError):
+    """Reading, writing or syncing the file failed. Nothing more is committed on this connection: end the process."""
+
+
+class Database:
+    """One connection to one file. Its methods raise StorageFailed, HostError (busy for 5 s) and, when reading, EvidenceError.
+
+    An error of the program itself (a bad query, a row that a trigger or constraint refuses) stays an `apsw.Error`.
+    """
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        path: Path,
+        *,
+        writable: bool,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._on_close = on_close
+        self._closed = False
+        self.path = path
+        self.writable = writable
+        self.failure: str | None = None
+        """Why nothing more is committed; None while all is well."""
+
+    def execute(self, sql: str, args: Sequence[Value] = ()) -> list[Row]:
+        """Run one statement and return all its rows."""
+        try:
+            return self._cursor.execute(sql, args).fetchall()
+        except apsw.Error as error:
+            self._translate(error)
+            raise
+
+    def one(self, sql: str, args: Sequence[Value] = ()) -> Row | None:
+        """Run a statement that gives at most one row; more than one is a mistake in the query."""
+        rows = self.execute(sql, args)
+        if len(rows) > 1:
+            raise AssertionError(f"more than one row: {sql}")
+        return rows[0] if rows else None
+
+    def many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Run one statement once for every row of arguments."""
+        try:
+            self._cursor.executemany(sql, rows)
+        except apsw.Error as error:
+            self._translate(error)
+            raise
+
+    def stream(self, sql: str, args: Sequence[Value] = ()) -> Iterator[Row]:
+        """Give the rows one at a time, for results that do not fit in memory. Holds a read snapshot until exhausted or closed."""
+        cursor = self._connection.cursor()
+        try:
+            yield from cursor.execute(sql, args)
+        except apsw.Error as error:
+            self._translate(error)
+            raise
+        finally:
+            cursor.close(force=True)
+
+    def transaction(self) -> Transaction:
+        """Return a context: BEGIN IMMEDIATE, then COMMIT, or ROLLBACK when the block raises. It does not nest."""
+        return Transaction(self)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self._connection.in_transaction
+
+    def checkpoint_truncate(self, *, wait_ms: int = 0) -> bool:
+        """Move the whole WAL into the file and cut it to nothing. False when a reader or writer is in the way.
+
+        `wait_ms`: how long to wait for them.
+        """
+        self._connection.set_busy_timeout(wait_ms)
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except _BUSY:
+            return False
+        except apsw.Error as error:
+            self._translate(error)
+            raise
+        finally:
+            self._connection.set_busy_timeout(settings.BUSY_TIMEOUT_MS)
+        return size_or_zero(wal_of(self.path)) == 0
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection has committed to the file."""
+        return int(self.execute("PRAGMA data_version")[0][0])
+
+    def integrity_check(self) -> list[str]:
+        """Return what SQLite finds wrong with the file's structure; empty when nothing is."""
+        try:
+            lines = [str(row[0]) for row in self._cursor.execute("PRAGMA integrity_check")]
+        except _DAMAGED as error:
+            return [str(error)]
+        except apsw.Error as error:
+            self._translate(error)
+            raise
+        return [] if lines == ["ok"] else lines
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the file's schema."""
+        return schema.fingerprint(self._connection)
+
+    def read_bytes(self, *, wal: bool, offset: int, count: int) -> bytes:
+        """Return bytes of the file or of its WAL as they lie on the disk, padded with zeros past the end."""
+        try:
+            return self._connection.read("main", 1 if wal else 0, offset, count)[1]
+        except apsw.Error as error:
+            self._translate(error)
+            raise
+
+    def close(self) -> None:
+        """Close the file. After a failure the WAL is left as it is: the next opening recovers what was committed."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._cursor.close(force=True)
+            self._connection.close(force=True)
+        finally:
+            if self._on_close is not None:
+                self._on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _translate(self, error: apsw.Error) -> None:
+        """Raise what an SQLite error means to a caller; return when it is an error of the program itself."""
+        where = str(self.path)
+        if isinstance(error, _BUSY):
+            raise HostError(
+                "the file is busy: another process kept it for 5 seconds", where=where, hint="try again"
+            ) from error
+        if isinstance(error, apsw.InterruptError):
+            raise EvidenceError("reading the file took too long", where=where, hint="allow it more time") from error
+        if isinstance(error, _DAMAGED) and not self.writable:
+            raise EvidenceError(f"the file is damaged: {error}", where=where, hint="restore it from a copy") from error
+        if isinstance(error, _STORAGE):
+            self._fail(error)
+            raise StorageFailed(
+                f"the file could not be read or written: {error}",
+                where=where,
+                hint="check the disk, then run `dee health`",
+            ) from error
+
+    def _fail(self, error: apsw.Error) -> None:
+        """Make every further commit on this connection impossible, also the checkpoint that closing would do."""
+        if self.failure is None:
+            self.failure = str(error)
+            self._connection.set_commit_hook(lambda: True)
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
+    def _begin(self) -> None:
+        if self.failure is not None:
+            raise StorageFailed(
+                f"the file failed before: {self.failure}", where=str(self.path), hint="end this process"
+            )
+        self.execute("BEGIN IMMEDIATE")
+
+    def _rollback(self) -> None:
+        # SQLite has rolled back by itself after some storage errors; a second failure adds nothing to the first.
+        if self._connection.in_transaction:
+            try:
+                self._cursor.execute("ROLLBACK")
+            except _STORAGE as error:
+                self._fail(error)
+
+
+class Transaction:
+    """One write transaction; see Database.transaction."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> Database:
+        self._database._begin()  # noqa: SLF001 - two halves of one thing
+        return self._database
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                self._database.execute("COMMIT")
+            except BaseException:
+                self._database._rollback()  # noqa: SLF001
+                raise
+        else:
+            self._database._rollback()  # noqa: SLF001
+
+
+def create(path: Path, fill: Callable[[Database], None]) -> None:
+    """Make a new file: the tables, then what `fill` writes, in one transaction. The file appears whole or not at all.
+
+    Raises Refused when something of that name exists already, HostError when the folder cannot be written.
+    """
+    settings.require_sqlite()
+    path = Path(os.path.realpath(path))
+    if os.path.lexists(path):
+        raise Refused("there is a file already", where=str(path), hint="choose another name with --db FILE")
+    draft = draft_beside(path)
+    try:
+        database = _open_new(draft, path)
+        try:
+            with database.transaction():
+                fill(database)
+            if not database.checkpoint_truncate():
+                raise HostError("the new file is in use by another process", where=str(path))
+        finally:
+            database.close()
+        publish(draft, path)
+    finally:
+        for leftover in (draft, wal_of(draft)):
+            leftover.unlink(missing_ok=True)
+
+
+def draft_beside(path: Path) -> Path:
+    """Return the name of a new empty file in the folder of `path`, readable by its owner only. Raises HostError."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    except OSError as error:
+        raise HostError(
+            f"the folder cannot be written: {os.strerror(error.errno or 0)}", where=str(path.parent)
+        ) from error
+    os.close(descriptor)
+    return Path(name)
+
+
+def publish(draft: Path, path: Path) -> None:
+    """Give a finished draft its name, durably, unless the name was taken meanwhile (Refused)."""
+    try:
+        sync(draft)
+        try:
+            os.link(draft, path)
+        except PermissionError:
+            # File systems without hard links; the name was free a moment ago.
+            draft.rename(path)
+        sync(path.parent)
+    except FileExistsError as error:
+        raise Refused("there is a file already", where=str(path), hint="choose another name") from error
+    except OSError as error:
+        raise HostError(f"the file cannot be written: {os.strerror(error.errno or 0)}", where=str(path)) from error
+
+
+def sync(path: Path) -> None:
+    """Make a closed file or a folder durable (fsync)."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_new(draft: Path, path: Path) -> Database:
+    connection = _connect(draft, apsw.SQLITE_OPEN_READWRITE)
+    try:
+        settings.harden(connection)
+        settings.configure(connection, durable=True)
+        connection.execute(schema.schema_text())
+        _require_wal(connection, path)
+        connection.authorizer = settings.authorize_writing
+    except apsw.Error as error:
+        connection.close(force=True)
+        raise StorageFailed(f"the file could not be made: {error}", where=str(path)) from error
+    return Database(connection, draft, writable=True)
+
+
+def open_writer(path: Path, *, reverse_unordered: bool = False) -> Database:
+    """Open the file for reading and writing. `reverse_unordered`: for tests, give rows without an ORDER BY the other way round.
+
+    Any process may write to the inbox through this; only the holder of the loop's lock may change anything else.
+    Raises Refused, HostError or EvidenceError as `require_ours` does, and EvidenceError when the schema is not ours.
+    """
+    settings.require_sqlite()
+    path = Path(os.path.realpath(path))
+    header = require_ours(path)
+    if not os.access(path, os.W_OK):
+        raise HostError("the file may not be written by this user", where=str(path))
+    connection = _connect(path, apsw.SQLITE_OPEN_READWRITE)
+    database = Database(connection, path, writable=True)
+    try:
+        # Until the file has passed its checks, closing it must not move its WAL.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1 if header.wal_bytes else 0)
+        settings.harden(connection)
+        _require_schema(connection, path)
+        settings.configure(connection, durable=True)
+        _require_wal(connection, path)
+        connection.config(apsw.SQLITE_DBCONFIG_REVERSE_SCANORDER, int(reverse_unordered))
+        connection.authorizer = settings.authorize_writing
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+    except apsw.Error as error:
+        _give_up(database, error)
+        raise
+    except DeeError:
+        database.close()
+        raise
+    return database
+
+
+def open_reader(path: Path, *, vault: bool = True) -> Database:
+    """Open the file for reading only; a file of a newer format as well. `vault=False`: personal data cannot be read.
+
+    Raises as `open_writer` does.
+    """
+    settings.require_sqlite()
+    path = Path(os.path.realpath(path))
+    header = require_ours(path, newer=True)
+    connection = _connect(path, apsw.SQLITE_OPEN_READONLY)
+    database = Database(connection, path, writable=False)
+    try:
+        settings.harden(connection)
+        if header.file_format <= schema.FILE_FORMAT:
+            _require_schema(connection, path)
+        settings.configure(connection, durable=True)
+        connection.authorizer = settings.authorize_reading if vault else settings.authorize_without_vault
+    except apsw.Error as error:
+        _give_up(database, error)
+        raise
+    except DeeError:
+        database.close()
+        raise
+    return database
+
+
+def open_scratch(path: Path | None = None, *, reverse_unordered: bool = False) -> Database:
+    """Make a database with our tables that is thrown away, in memory or (memory-bounded) as a new file that is not durable."""
+    settings.require_sqlite()
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(
+        ":memory:" if path is None else str(path), flags=flags, statementcachesize=settings.STATEMENT_CACHE
+    )
+    settings.harden(connection)
+    settings.configure(connection, durable=False)
+    connection.execute("PRAGMA journal_mode = MEMORY").fetchall()
+    connection.execute(schema.schema_text())
+    connection.config(apsw.SQLITE_DBCONFIG_REVERSE_SCANORDER, int(reverse_unordered))
+    connection.authorizer = settings.authorize_writing
+    return Database(connection, path or Path(":memory:"), writable=True)
+
+
+def _connect(path: Path, flags: int) -> apsw.Connection:
+    try:
+        return apsw.Connection(str(path), flags=flags, statementcachesize=settings.STATEMENT_CACHE)
+    except apsw.Error as error:
+        raise HostError(f"the file cannot be opened: {error}", where=str(path)) from error
+
+
+def _give_up(database: Database, error: apsw.Error) -> None:
+    """Close a file that could not be opened properly and raise why. Damage found while opening is the file's fault."""
+    database.close()
+    if isinstance(error, _DAMAGED):
+        raise EvidenceError(
+            f"the file is damaged: {error}", where=str(database.path), hint="restore it from a copy"
+        ) from error
+    database._translate(error)  # noqa: SLF001
+
+
+def _require_wal(connection: apsw.Connection, path: Path) -> None:
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
+    if mode != "wal":
+        raise HostError("the file system cannot hold a write-ahead log", where=str(path), hint="use a local disk")
+
+
+def _require_schema(connection: apsw.Connection, path: Path) -> None:
+    if schema.fingerprint(connection) != schema.expected_fingerprint():
+        first, *others = [*schema.differences(connection), ""]
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise EvidenceError(
+            f"the tables of the file were altered: {first}{more}",
+            where=str(path),
+            hint="keep the file; run `dee verify`",
+        )
