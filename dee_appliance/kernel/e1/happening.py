@@ -1,0 +1,199 @@
+"""What happens outside: events about sends and contacts, changed contacts, consent and suppression.
+
+Whatever opens or closes a gate for the contact takes effect in the same decision, on every live run: exits are asked again, and waits
+whose condition has come true end.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from dee_appliance.kernel.e1.input import (
+    EVENTS,
+    ConsentSet,
+    ContactErase,
+    ContactPut,
+    Event,
+    EventMeaning,
+    SuppressionSet,
+)
+from dee_appliance.kernel.e1.rules.question import ADDRESS_OF
+from dee_appliance.kernel.e1.run import Consent, Run, StepMemory, Suppression
+from dee_appliance.kernel.e1.sending import call_outcome, confirm
+from dee_appliance.kernel.e1.steps import exit_met, recheck_wait
+from dee_appliance.kernel.e1.turn import Turn
+
+PLAIN = EventMeaning()
+
+
+def event(turn: Turn, cause: Event, run: Run | None) -> None:
+    """Apply an event: to the run and step that its send key names, else to every live run of the contact."""
+    meaning = EVENTS.get(cause.name, PLAIN)
+    if cause.send_key and run is None:
+        turn.refuse("event", "unknown_send", detail={"event": cause.name})
+        return
+    _suppress(turn, cause, meaning)
+    if run is not None:
+        _event_of_send(turn, cause, meaning, run)
+    else:
+        for one in live_runs(turn):
+            _count(turn, turn.record(one, "event", cause.name, {}), cause.name)
+        if not turn.entries:
+            turn.record_contact("event", cause.name, {"runs": 0})
+    recheck(turn)
+
+
+def _event_of_send(turn: Turn, cause: Event, meaning: EventMeaning, run: Run) -> None:
+    attempt = turn.snapshot.about
+    step, visit = (run.step, run.visit) if attempt is None else (attempt.step, attempt.visit)
+    detail: dict[str, object] = {"about": step, "about_visit": visit}
+    if cause.kind:
+        detail["kind"] = cause.kind
+    run = turn.record(run, "event", cause.name, detail)
+    run = _count(turn, run, cause.name)
+    word = f"bounced:{cause.kind or 'hard'}" if meaning.word == "bounced" else meaning.word
+    run = _remember(turn, run, step, visit, word)
+    if meaning.confirms and attempt is not None and attempt.state == "UNKNOWN":
+        confirm(turn, run, attempt, outcome=meaning.call_outcome, cost_micros=cause.cost_micros)
+    elif meaning.call_outcome and attempt is not None and attempt.state in ("DISPATCHING", "ONGOING"):
+        call_outcome(turn, run, attempt, meaning.call_outcome, cause.cost_micros)
+
+
+def _count(turn: Turn, run: Run, name: str) -> Run:
+    return turn.put(replace(run, counts={**run.counts, name: run.counts.get(name, 0) + 1}))
+
+
+def _remember(turn: Turn, run: Run, step: str, visit: int, word: str) -> Run:
+    memory = run.memory.get(step, StepMemory())
+    if not word or visit < memory.visit:
+        return run
+    if visit > memory.visit:
+        memory = StepMemory(visit=visit)
+    if word not in memory.seen:
+        memory = replace(memory, seen=(*memory.seen, word))
+    return turn.put(replace(run, memory={**run.memory, step: memory}))
+
+
+def _suppress(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
+    """An opt-out, a complaint and a dead address suppress the address on that channel, whatever the plan says."""
+    reason = meaning.suppresses
+    if meaning.word == "bounced" and cause.kind in ("", "hard"):
+        reason = "bounced"
+    if not reason or meaning.channel is None:
+        return
+    subject = turn.contact.tokens.get(ADDRESS_OF[meaning.channel], turn.contact.contact)
+    if not subject:
+        return
+    scope = f"channel:{meaning.channel}"
+    if any(one.subject == subject and one.scope == scope for one in turn.contact.suppressions):
+        return
+    _add_suppression(turn, Suppression(subject=subject, scope=scope, reason=reason, entry=len(turn.entries)))
+    turn.record_contact("suppress", "added", {"scope": scope, "reason": reason})
+
+
+def _add_suppression(turn: Turn, added: Suppression) -> None:
+    turn.suppress.append(added)
+    turn.contact = replace(turn.contact, suppressions=(*turn.contact.suppressions, added))
+
+
+def live_runs(turn: Turn) -> list[Run]:
+    """Return the contact's live runs in the order of their numbers."""
+    return [turn.runs[no] for no in sorted(turn.runs) if turn.runs[no].status not in ("COMPLETED", "CANCELLED")]
+
+
+def recheck(turn: Turn) -> None:
+    """After an input about the contact: ask the exits of every live run, then the waits. A FAILED run waits for a person."""
+    for run in live_runs(turn):
+        if run.status == "FAILED":
+            continue
+        if exit_met(turn, run) is None:
+            recheck_wait(turn, turn.runs[run.no])
+
+
+# ---- the contact itself -----------------------------------------------------------------------------------------------------------
+
+
+def contact_put(turn: Turn, cause: ContactPut) -> None:
+    """Add or change a contact. Its new attributes and facts count from this tick on, for every live run."""
+    known = turn.contact.known
+    turn.contact = replace(
+        turn.contact,
+        contact=cause.contact,
+        known=True,
+        erased=False,
+        attributes=dict(cause.attributes),
+        facts=dict(cause.facts),
+        tokens=dict(cause.tokens),
+    )
+    turn.contact_changed = True
+    detail: dict[str, object] = {"attributes": dict(cause.attributes), "facts": dict(cause.facts)}
+    turn.record_contact("contact", "changed" if known else "added", detail)
+    recheck(turn)
+
+
+def contact_erase(turn: Turn, cause: ContactErase) -> None:
+    """Forget the contact's data: live runs end, attributes and facts go; suppression and dedupe tokens stay."""
+    if not turn.contact.known:
+        turn.refuse("erase", "unknown_contact")
+        return
+    for run in live_runs(turn):
+        _end_erased(turn, run)
+    turn.contact = replace(turn.contact, erased=True, attributes={}, facts={})
+    turn.contact_changed = True
+    turn.erase = True
+    turn.record_contact("erase", "pending", {"basis": cause.basis})
+
+
+def _end_erased(turn: Turn, run: Run) -> None:
+    attempt = turn.attempt_of(run)
+    if attempt is not None and attempt.state in ("INTENDED", "PARKED"):
+        turn.move_attempt(attempt, "cancel")
+    due = run.due if attempt is not None and attempt.state == "ONGOING" else None
+    run = turn.record(run, "cancel", "erased", {"status": "CANCELLED"}, contact_chain=True)
+    turn.move(run, "cancel", "ended", due=due, reason="erased")
+
+
+def consent_set(turn: Turn, cause: ConsentSet) -> None:
+    """Grant or revoke consent; the gate relies on the entry written here."""
+    if not turn.contact.known:
+        turn.refuse("consent", "unknown_contact")
+        return
+    consent = Consent(
+        granted=cause.granted, consent_class=cause.consent_class, expires=cause.expires, entry=len(turn.entries)
+    )
+    consents = {**turn.contact.consents, (cause.channel, cause.purpose): consent}
+    turn.contact = replace(turn.contact, consents=consents)
+    turn.consents.append((cause.channel, cause.purpose, consent))
+    detail: dict[str, object] = {"channel": cause.channel, "purpose": cause.purpose, "source": cause.source}
+    if cause.granted:
+        detail["class"] = cause.consent_class
+        if cause.expires is not None:
+            detail["expires"] = cause.expires
+    turn.record_contact("consent", "granted" if cause.granted else "revoked", detail)
+    recheck(turn)
+
+
+def suppression_set(turn: Turn, cause: SuppressionSet) -> None:
+    """Add or lift a suppression of a contact or of an address that no contact may have yet."""
+    there = [one for one in turn.contact.suppressions if (one.subject, one.scope) == (cause.subject, cause.scope)]
+    detail: dict[str, object] = {"scope": cause.scope, "reason": cause.reason}
+    if not cause.on:
+        if not there:
+            turn.refuse("suppress", "not_suppressed", detail=detail)
+            return
+        rest = tuple(one for one in turn.contact.suppressions if one not in there)
+        turn.contact = replace(turn.contact, suppressions=rest)
+        turn.lift.append((cause.subject, cause.scope))
+    else:
+        added = Suppression(
+            subject=cause.subject, scope=cause.scope, reason=cause.reason, entry=len(turn.entries)
+        )
+        turn.contact = replace(
+            turn.contact, suppressions=tuple(one for one in turn.contact.suppressions if one not in there)
+        )
+        _add_suppression(turn, added)
+    extra: dict[str, object] = {"subject": cause.subject}
+    turn.record_contact("suppress", "added" if cause.on else "lifted", detail, extra=extra)
+    recheck(turn)
+
+

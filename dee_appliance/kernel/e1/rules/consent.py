@@ -1,0 +1,32 @@
+"""Consent: contact × channel × purpose, in force at this tick, of a class that the rule accepts."""
+
+from __future__ import annotations
+
+from dee_appliance.kernel.e1.policy import ConsentRule
+from dee_appliance.kernel.e1.rules.question import Question, RuleAnswer
+from dee_appliance.kernel.e1.run import Consent, Contact
+
+
+def in_force(contact: Contact, channel: str, purpose: str, tick: int) -> Consent | None:
+    """Return the consent that counts: that of the purpose itself, else that of every purpose. None if absent, revoked or expired.
+
+    A revocation for the purpose stands against a grant for every purpose, and the reverse.
+    """
+    own = contact.consents.get((channel, purpose))
+    general = contact.consents.get((channel, "*"))
+    if (own is not None and not own.granted) or (general is not None and not general.granted):
+        return None
+    for consent in (own, general):
+        if consent is not None and (consent.expires is None or tick < consent.expires):
+            return consent
+    return None
+
+
+def ask(rule: ConsentRule, question: Question) -> RuleAnswer:
+    """Deny unless such a consent is in force; name the entry that is relied on."""
+    consent = in_force(question.contact, question.channel, question.plan.purpose, question.tick)
+    if consent is None:
+        return RuleAnswer(verdict="deny", reason="no_consent")
+    if rule.classes and consent.consent_class not in rule.classes:
+        return RuleAnswer(verdict="deny", reason="consent_class", values={"class": consent.consent_class})
+    return RuleAnswer(verdict="pass", values={"class": consent.consent_class}, saw={"consent": consent.entry})

@@ -1,0 +1,36 @@
+"""Daily limits: so many sends per day of one named zone, for the file, a channel or a plan. The rest waits for midnight."""
+
+from __future__ import annotations
+
+from dee_appliance.kernel.e1.civil_time import ZoneTable, civil_from_days, day_start, local_day
+from dee_appliance.kernel.e1.plan import Channel
+from dee_appliance.kernel.e1.policy import DailyLimitRule
+from dee_appliance.kernel.e1.rules.question import Question, Reservation, RuleAnswer
+
+
+def counter_of(rule: DailyLimitRule, channel: Channel, plan: str, zones: ZoneTable, tick: int) -> tuple[str, str]:
+    """Return name and bucket (the local date) of the counter that this send would add to."""
+    owner = {"file": "", "channel": f":{channel}", "plan": f":{plan}"}[rule.scope]
+    year, month, day = civil_from_days(local_day(zones, rule.zone, tick))
+    return f"{rule.id}{owner}", f"{year:04d}-{month:02d}-{day:02d}"
+
+
+def ask(rule: DailyLimitRule, question: Question) -> RuleAnswer:
+    """Pass while the day's count is below the limit; else hold the whole queue that shares the counter until the next local day."""
+    name, bucket = counter_of(rule, question.channel, question.plan.plan, question.zones, question.tick)
+    used, _ = question.counters[(name, bucket)]
+    saw: dict[str, object] = {"counters": [[name, bucket, used, rule.limit]]}
+    if used < rule.limit:
+        reserve = Reservation(name=name, bucket=bucket, amount=1, kind="count")
+        return RuleAnswer(verdict="pass", saw=saw, reserve=reserve)
+    tomorrow = local_day(question.zones, rule.zone, question.tick) + 1
+    until = day_start(question.zones, rule.zone, tomorrow)
+    return RuleAnswer(verdict="hold", reason="daily_limit", until=until, shared=_scope(rule, question), saw=saw)
+
+
+def _scope(rule: DailyLimitRule, question: Question) -> str:
+    if rule.scope == "plan":
+        return f"plan:{question.plan.plan}"
+    if rule.scope == "channel" or rule.channels:
+        return f"channel:{question.channel}"
+    return "*"

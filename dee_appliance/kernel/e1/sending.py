@@ -1,0 +1,362 @@
+"""Sends: the pull through the gate, the provider's answer, and what becomes of an unknown outcome.
+
+At most one contact per intended send without a person or a recovery policy in the plan. The first certain fact about an attempt wins;
+what comes later is evidence. An unknown outcome is never sent again from here.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from dee_appliance.kernel.e1.gate import Verdict, ask_gate, permit_for
+from dee_appliance.kernel.e1.input import Answered
+from dee_appliance.kernel.e1.plan import Call, SendEmail, SendSms, SendStep, kind_of
+from dee_appliance.kernel.e1.rules.question import Question, Reservation
+from dee_appliance.kernel.e1.run import (
+    Attempt,
+    CounterChange,
+    Entry,
+    GateShared,
+    Given,
+    Hold,
+    Run,
+    StepMemory,
+)
+from dee_appliance.kernel.e1.steps import backoff_due, complete, exit_met, fail, proceed
+from dee_appliance.kernel.e1.turn import Turn, file_core
+
+
+def send_step(turn: Turn, run: Run, step_id: str = "") -> SendStep:
+    """Return the send step the run is at (or the one named)."""
+    step = turn.plan_of(run).steps[step_id or run.step]
+    assert isinstance(step, SendEmail | SendSms | Call)
+    return step
+
+
+# ---- the pull -------------------------------------------------------------------------------------------------------------------
+
+
+def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
+    """Ask exits and the gate for the run's intended send: dispatch it, park it, stop it, or leave it in the queue of a shared hold."""
+    attempt = turn.attempt_of(run)
+    assert attempt is not None
+    if exit_met(turn, run) is not None:
+        return
+    step = send_step(turn, run)
+    if given.code != "ok":
+        turn.move_attempt(attempt, "cancel")
+        detail: dict[str, object] = {"attempt": attempt.attempt, "code": given.code}
+        if given.field:
+            detail["field"] = given.field
+        fail(turn, run, "render_failed", action=kind_of(step), outcome="not_rendered", detail=detail)
+        return
+    question = Question(
+        tick=turn.tick,
+        contact=turn.contact,
+        plan=turn.plan_of(run).plan,
+        channel=attempt.channel,
+        units=_units(step, given),
+        policy=shared.policy,
+        zones=turn.zones,
+        counters=shared.counters,
+    )
+    stale = step.send_by_s is not None and turn.tick > attempt.entered + step.send_by_s
+    verdict = ask_gate(question, guests=shared.trial_guests, stale=stale)
+    verdict = replace(verdict, saw={**verdict.saw, "policy": shared.policy_entry})
+    if verdict.result == "allow":
+        _dispatch(turn, run, attempt, verdict, given)
+    elif verdict.result == "deny":
+        _deny(turn, run, attempt, verdict)
+    elif verdict.shared:
+        _hold_queue(turn, verdict)
+    else:
+        _park(turn, run, attempt, verdict)
+
+
+def _units(step: SendStep, given: Given) -> int:
+    return -(-step.max_duration_s // 60) if isinstance(step, Call) else given.units
+
+
+def _ladder(verdict: Verdict) -> list[object]:
+    return [[rule, answer, values] if values else [rule, answer] for rule, answer, values in verdict.ladder]
+
+
+def _dispatch(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict, given: Given) -> None:
+    attempt = turn.move_attempt(attempt, "pull")
+    reserved = tuple((one.name, one.bucket, one.amount, one.kind) for one in verdict.reserve)
+    attempt = turn.put_attempt(replace(attempt, reserved=reserved))
+    turn.counters.extend(_reserve(one) for one in verdict.reserve)
+    turn.mark(attempt, "DISPATCHING")
+    turn.permit = permit_for(attempt, turn.tick)
+    extra: dict[str, object] = {
+        "send": attempt.send_key,
+        "attempt": attempt.attempt,
+        "given": {"template": given.template, "renderer": given.renderer, "bytes": given.bytes, "units": given.units},
+        "commitment": given.commitment,
+    }
+    detail: dict[str, object] = {"attempt": attempt.attempt, "gate": _ladder(verdict)}
+    run = turn.record(run, kind_of(send_step(turn, run)), "dispatched", detail, saw=verdict.saw, extra=extra)
+    turn.put(replace(run, block="flight"))
+
+
+def _reserve(reservation: Reservation) -> CounterChange:
+    name, bucket, amount = reservation.name, reservation.bucket, reservation.amount
+    if reservation.kind == "count":
+        return CounterChange(name=name, bucket=bucket, settled=amount)
+    return CounterChange(name=name, bucket=bucket, reserved=amount)
+
+
+def _deny(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict) -> None:
+    turn.move_attempt(attempt, "cancel")
+    plan = turn.plan_of(run).plan
+    action = kind_of(send_step(turn, run))
+    detail: dict[str, object] = {
+        "attempt": attempt.attempt,
+        "rule": verdict.rule,
+        "why": verdict.reason,
+        "gate": _ladder(verdict),
+    }
+    if plan.policy.on_deny.get(verdict.kind) == "end":
+        complete(turn, run, action, f"denied:{verdict.kind}", detail)
+    else:
+        reason = f"denied:{verdict.reason}"
+        fail(turn, run, reason, action=action, outcome="denied", detail=detail, saw=verdict.saw)
+
+
+def _hold_queue(turn: Turn, verdict: Verdict) -> None:
+    """A shared reason: one entry and one timer for the whole queue. The send stays where it is, and nothing of the run changes."""
+    turn.holds.append(
+        Hold(scope=verdict.shared, reason=verdict.rule, until=verdict.until, entry=len(turn.entries))
+    )
+    detail: dict[str, object] = {"scope": verdict.shared, "rule": verdict.rule, "until": verdict.until}
+    core = file_core(turn.tick, "hold", verdict.reason, detail)
+    turn.entries.append(Entry(core=core, saw=verdict.saw))
+
+
+def _park(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict) -> None:
+    turn.move_attempt(attempt, "park")
+    detail: dict[str, object] = {"rule": verdict.rule, "until": verdict.until, "gate": _ladder(verdict), "status": "HELD"}
+    run = turn.record(run, kind_of(send_step(turn, run)), "held", detail, saw=verdict.saw)
+    turn.move(run, "hold", "hold", due=verdict.until, reason=verdict.reason)
+
+
+# ---- the answer -----------------------------------------------------------------------------------------------------------------
+
+
+def answered(turn: Turn, cause: Answered, run: Run | None) -> None:
+    """Apply what an adapter (or a restart) says of an attempt in flight."""
+    attempt = turn.snapshot.about
+    if run is None or attempt is None:
+        turn.refuse("answer", "unknown_attempt")
+        return
+    if attempt.state != "DISPATCHING":
+        detail: dict[str, object] = {"about": attempt.step, "attempt": attempt.attempt, "state": attempt.state}
+        turn.record(run, "answer", "late", detail, extra=_evidence(attempt, cause))
+        return
+    _count_failures(turn, attempt, cause)
+    match cause.outcome:
+        case "accepted" if attempt.channel == "voice":
+            _call_taken(turn, run, attempt, cause)
+        case "accepted":
+            _accepted(turn, run, attempt, cause)
+        case "rejected":
+            _rejected(turn, run, attempt, cause)
+        case "unknown":
+            _unknown(turn, run, attempt, cause)
+
+
+def _evidence(attempt: Attempt, cause: Answered) -> dict[str, object]:
+    evidence: dict[str, object] = {"send": attempt.send_key, "attempt": attempt.attempt}
+    if cause.code:
+        evidence["code"] = cause.code
+    if cause.cost_micros is not None:
+        evidence["cost_micros"] = cause.cost_micros
+    return evidence
+
+
+def at_attempt(run: Run, attempt: Attempt) -> bool:
+    """Tell whether the run is still at the visit that this attempt belongs to."""
+    return run.step == attempt.step and run.visit == attempt.visit and run.attempt == attempt.attempt
+
+
+def _count_failures(turn: Turn, attempt: Attempt, cause: Answered) -> None:
+    """The breaker: failures that say something about the channel, not the contact, counted in a row."""
+    failures = turn.snapshot.breaker_failures
+    if cause.outcome == "accepted" or cause.kind == "permanent":
+        if failures:
+            turn.breaker = (attempt.channel, 0)
+        return
+    failures += 1
+    turn.breaker = (attempt.channel, failures)
+    if failures < turn.snapshot.breaker_threshold:
+        return
+    until = turn.tick + turn.snapshot.breaker_pause_s
+    scope = f"channel:{attempt.channel}"
+    turn.breaker = (attempt.channel, turn.snapshot.breaker_threshold - 1)
+    turn.holds.append(Hold(scope=scope, reason="channel_unavailable", until=until, entry=len(turn.entries)))
+    detail: dict[str, object] = {"scope": scope, "failures": failures, "until": until}
+    turn.entries.append(Entry(core=file_core(turn.tick, "hold", "channel_unavailable", detail)))
+
+
+def _settle(turn: Turn, attempt: Attempt, cost_micros: int | None) -> None:
+    for name, bucket, amount, kind in attempt.reserved:
+        if kind == "money":
+            cost = amount if cost_micros is None else cost_micros
+            turn.counters.append(CounterChange(name=name, bucket=bucket, settled=cost, reserved=-amount))
+
+
+def _give_back(turn: Turn, attempt: Attempt) -> None:
+    for name, bucket, amount, kind in attempt.reserved:
+        if kind == "money":
+            turn.counters.append(CounterChange(name=name, bucket=bucket, reserved=-amount))
+        else:
+            turn.counters.append(CounterChange(name=name, bucket=bucket, settled=-amount))
+
+
+def _above_estimate(attempt: Attempt, cost_micros: int | None) -> dict[str, object]:
+    estimates = [amount for _, _, amount, kind in attempt.reserved if kind == "money"]
+    if cost_micros is None or not estimates or cost_micros <= estimates[0]:
+        return {}
+    return {"above_estimate_micros": cost_micros - estimates[0]}
+
+
+def _accepted(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
+    turn.move_attempt(attempt, "accepted")
+    turn.mark(attempt, "ACCEPTED")
+    _settle(turn, attempt, cause.cost_micros)
+    extra = {**_evidence(attempt, cause), **_above_estimate(attempt, cause.cost_micros)}
+    _advance(turn, run, attempt, "accepted", extra)
+
+
+def _advance(turn: Turn, run: Run, attempt: Attempt, outcome: str, extra: dict[str, object]) -> None:
+    """The send has its outcome: remember it and go where the plan says, unless the run is paused, has ended or has moved on."""
+    step = send_step(turn, run, attempt.step)
+    target = step.on.get(outcome, step.next)
+    detail: dict[str, object] = {"attempt": attempt.attempt}
+    if not at_attempt(run, attempt) or run.status in ("COMPLETED", "CANCELLED", "FAILED"):
+        turn.record(run, kind_of(step), outcome, {**detail, "about": attempt.step}, extra=extra)
+        return
+    run = turn.record(run, kind_of(step), outcome, {**detail, "to": target}, extra=extra)
+    run = remember_outcome(turn, run, attempt, outcome)
+    if run.status == "PAUSED":
+        turn.put(replace(run, resume_to=target, due=None))
+        return
+    proceed(turn, run, target)
+
+
+def remember_outcome(turn: Turn, run: Run, attempt: Attempt, outcome: str) -> Run:
+    """Keep the outcome of the step's latest visit for conditions."""
+    memory = run.memory.get(attempt.step, StepMemory())
+    if memory.visit > attempt.visit:
+        return run
+    seen = memory.seen if memory.visit == attempt.visit else ()
+    memory = StepMemory(visit=attempt.visit, outcome=outcome, seen=seen)
+    return turn.put(replace(run, memory={**run.memory, attempt.step: memory}))
+
+
+def _rejected(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
+    """Certain: nothing was sent. The counters get back what was reserved; the plan's recovery policy may try again."""
+    turn.move_attempt(attempt, "rejected")
+    turn.mark(attempt, "REJECTED")
+    _give_back(turn, attempt)
+    not_sent(turn, run, attempt, cause.kind, extra=_evidence(attempt, cause))
+
+
+def not_sent(turn: Turn, run: Run, attempt: Attempt, kind: str, *, extra: dict[str, object]) -> None:
+    """Go on after a certain failure: another attempt if the plan says so, the plan's `rejected` target, or FAILED."""
+    step = send_step(turn, run, attempt.step)
+    detail: dict[str, object] = {"attempt": attempt.attempt, "kind": kind}
+    if not at_attempt(run, attempt) or run.status in ("COMPLETED", "CANCELLED"):
+        turn.record(run, kind_of(step), "rejected", {**detail, "about": attempt.step}, extra=extra)
+        return
+    recover = step.recover
+    if recover is not None and kind in recover.on and attempt.attempt < recover.attempts:
+        due = backoff_due(run, attempt.attempt, recover.backoff_s, turn.tick)
+        run = turn.record(run, kind_of(step), "rejected", {**detail, "retry": due}, extra=extra)
+        if run.status == "PAUSED":
+            turn.put(replace(run, paused_block="backoff", remaining=due - turn.tick, due=None))
+        else:
+            turn.move(run, "wait", "backoff", due=due, reason=f"rejected_{kind}")
+        return
+    target = step.on.get("rejected")
+    if target is not None and kind == "permanent":
+        run = turn.record(run, kind_of(step), "rejected", {**detail, "to": target}, extra=extra)
+        run = remember_outcome(turn, run, attempt, "rejected")
+        if run.status == "PAUSED":
+            turn.put(replace(run, resume_to=target, due=None))
+        else:
+            proceed(turn, run, target)
+        return
+    fail(turn, run, f"rejected_{kind}", action=kind_of(step), outcome="rejected", detail=detail, extra=extra)
+
+
+def _unknown(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
+    """Nobody knows whether it left. The run stops, the counters stay spent, and nothing is ever sent again by itself."""
+    turn.move_attempt(attempt, "unknown")
+    turn.mark(attempt, "UNKNOWN")
+    action = kind_of(send_step(turn, run, attempt.step))
+    detail: dict[str, object] = {"attempt": attempt.attempt}
+    extra = _evidence(attempt, cause)
+    if not at_attempt(run, attempt) or run.status in ("COMPLETED", "CANCELLED"):
+        turn.record(run, action, "unknown", {**detail, "about": attempt.step}, extra=extra)
+        return
+    fail(turn, run, "outcome_unknown", action=action, outcome="unknown", detail=detail, extra=extra)
+
+
+# ---- calls ----------------------------------------------------------------------------------------------------------------------
+
+
+def _call_taken(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
+    """The provider has the call. Its outcome comes as an event, or the deadline makes it unknown."""
+    step = send_step(turn, run, attempt.step)
+    assert isinstance(step, Call)
+    turn.move_attempt(attempt, "ongoing")
+    due = turn.tick + step.ring_s + step.max_duration_s
+    run = turn.record(run, "call", "ongoing", {"attempt": attempt.attempt, "until": due}, extra=_evidence(attempt, cause))
+    current = at_attempt(run, attempt) and run.status not in ("COMPLETED", "CANCELLED", "FAILED")
+    turn.put(replace(run, block="call" if current else run.block, due=due))
+
+
+def call_outcome(turn: Turn, run: Run, attempt: Attempt, outcome: str, cost_micros: int | None) -> None:
+    """The final outcome of a call in flight."""
+    turn.move_attempt(attempt, "accepted")
+    turn.mark(attempt, "ACCEPTED")
+    _settle(turn, attempt, cost_micros)
+    extra: dict[str, object] = {
+        "send": attempt.send_key,
+        "attempt": attempt.attempt,
+        **_above_estimate(attempt, cost_micros),
+    }
+    _advance(turn, turn.put(replace(run, due=None)), attempt, outcome, extra)
+
+
+# ---- unknown outcomes that become known ---------------------------------------------------------------------------------------------
+
+
+def confirm(turn: Turn, run: Run, attempt: Attempt, *, outcome: str = "", cost_micros: int | None = None) -> Run:
+    """An unknown outcome turns out to have been accepted. The run stays FAILED until resume, or the plan recovers on `confirmed`."""
+    turn.move_attempt(attempt, "confirmed")
+    turn.mark(attempt, "ACCEPTED")
+    _settle(turn, attempt, cost_micros)
+    step = send_step(turn, run, attempt.step)
+    outcome = outcome or "accepted"
+    run = remember_outcome(turn, run, attempt, outcome)
+    detail: dict[str, object] = {"attempt": attempt.attempt, "outcome": outcome}
+    if not at_attempt(run, attempt) or run.status != "FAILED":
+        return turn.record(run, kind_of(step), "confirmed", {**detail, "about": attempt.step})
+    if step.recover is not None and "confirmed" in step.recover.on:
+        target = step.on.get(outcome, step.next)
+        run = turn.record(run, kind_of(step), "confirmed", {**detail, "to": target})
+        return proceed(turn, turn.move(run, "recover", "queue"), target)
+    run = turn.record(run, kind_of(step), "confirmed", detail)
+    return turn.put(replace(run, reason="confirmed"))
+
+
+def release(turn: Turn, run: Run, attempt: Attempt) -> None:
+    """An unknown outcome turns out not to have been sent: the counters get back what was reserved."""
+    turn.move_attempt(attempt, "not_sent")
+    turn.mark(attempt, "NOT_SENT")
+    _give_back(turn, attempt)
+    turn.put(replace(run, reason="not_sent"))
+
+
