@@ -29,7 +29,7 @@ from dee_appliance.kernel.e1.run import Attempt, Frozen, Permit
 __all__ = ["Permit", "Verdict", "ask_gate", "counters_needed", "permit_for"]
 
 
-class Verdict(Frozen, kw_only=True):
+class Verdict(Frozen, frozen=True, kw_only=True):
     """What the gate says, with the ladder of rules: (rule id, verdict, values seen)."""
 
     result: Literal["allow", "hold", "deny"]

@@ -22,7 +22,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 # ---- about one contact ----------------------------------------------------------------------------------------------------------
 
 
-class ContactPut(Payload, kw_only=True):
+class ContactPut(Payload, frozen=True, kw_only=True):
     """A contact was added or changed. `facts` were derived from the profile at intake; `tokens` maps address kinds to tokens."""
 
     contact: str
@@ -32,14 +32,14 @@ class ContactPut(Payload, kw_only=True):
     job: str = ""
 
 
-class ContactErase(Payload, kw_only=True):
+class ContactErase(Payload, frozen=True, kw_only=True):
     """The contact's personal data are to be removed; suppression and dedupe tokens stay."""
 
     contact: str
     basis: str = "request"
 
 
-class ConsentSet(Payload, kw_only=True):
+class ConsentSet(Payload, frozen=True, kw_only=True):
     """Consent of the contact was granted or revoked. `purpose` "*" is every purpose; `expires` is a tick."""
 
     contact: str
@@ -51,7 +51,7 @@ class ConsentSet(Payload, kw_only=True):
     source: str = "operator"
 
 
-class SuppressionSet(Payload, kw_only=True):
+class SuppressionSet(Payload, frozen=True, kw_only=True):
     """A suppression was added (`on`) or lifted. `subject` is a contact id or an address token."""
 
     subject: str
@@ -60,7 +60,7 @@ class SuppressionSet(Payload, kw_only=True):
     reason: str = "operator"
 
 
-class Enroll(Payload, kw_only=True):
+class Enroll(Payload, frozen=True, kw_only=True):
     """A contact is to go through a plan, from tick `start` on, with typed variables. `version` None is the newest."""
 
     contact: str
@@ -71,7 +71,7 @@ class Enroll(Payload, kw_only=True):
     job: str = ""
 
 
-class Event(Payload, kw_only=True):
+class Event(Payload, frozen=True, kw_only=True):
     """Something happened outside: `name` as in the neutral event table; matched by send key, or meant for the whole contact."""
 
     name: str
@@ -82,7 +82,7 @@ class Event(Payload, kw_only=True):
     source: str = "operator"
 
 
-class Verb(Payload, kw_only=True):
+class Verb(Payload, frozen=True, kw_only=True):
     """An operator acts on one run. `choice` is resolve's --as; `job` ties the inputs of one bulk command together."""
 
     run: str
@@ -92,7 +92,7 @@ class Verb(Payload, kw_only=True):
     job: str = ""
 
 
-class TaskDone(Payload, kw_only=True):
+class TaskDone(Payload, frozen=True, kw_only=True):
     """A person reports the outcome of a task step."""
 
     run: str
@@ -100,7 +100,7 @@ class TaskDone(Payload, kw_only=True):
     actor: str = "operator"
 
 
-class Answered(Payload, kw_only=True):
+class Answered(Payload, frozen=True, kw_only=True):
     """What became of an attempt. `kind` says whether trying later can help; `code` is the adapter's closed code (evidence only)."""
 
     send_key: str
@@ -114,20 +114,20 @@ class Answered(Payload, kw_only=True):
 # ---- about the file -------------------------------------------------------------------------------------------------------------
 
 
-class Clock(Payload, kw_only=True):
+class Clock(Payload, frozen=True, kw_only=True):
     """Time has passed: fire at most `limit` due timers and shared holds."""
 
     limit: int
 
 
-class Pull(Payload, kw_only=True):
+class Pull(Payload, frozen=True, kw_only=True):
     """The dispatcher has `n` free places on a channel."""
 
     channel: Channel
     n: int
 
 
-class PlanPublish(Payload, kw_only=True):
+class PlanPublish(Payload, frozen=True, kw_only=True):
     """A plan version exists from now on."""
 
     plan: str
@@ -135,19 +135,19 @@ class PlanPublish(Payload, kw_only=True):
     digest: str
 
 
-class PolicySet(Payload, kw_only=True):
+class PolicySet(Payload, frozen=True, kw_only=True):
     """The policy document that the gate uses from now on."""
 
     digest: str
 
 
-class ZonesUse(Payload, kw_only=True):
+class ZonesUse(Payload, frozen=True, kw_only=True):
     """The time-zone table that decisions use from now on."""
 
     digest: str
 
 
-class HoldSet(Payload, kw_only=True):
+class HoldSet(Payload, frozen=True, kw_only=True):
     """An operator halts (`on`) or releases a scope: "*", "channel:NAME" or "plan:NAME"."""
 
     scope: str
@@ -155,7 +155,7 @@ class HoldSet(Payload, kw_only=True):
     actor: str = "operator"
 
 
-class ConfigSet(Payload, kw_only=True):
+class ConfigSet(Payload, frozen=True, kw_only=True):
     """A setting that a verdict or a state change can read. `value` is canonical JSON text."""
 
     key: str
@@ -163,14 +163,14 @@ class ConfigSet(Payload, kw_only=True):
     actor: str = "operator"
 
 
-class Arm(Payload, kw_only=True):
+class Arm(Payload, frozen=True, kw_only=True):
     """This file may send from the host that raised the incarnation to this number."""
 
     incarnation: int
     actor: str = "operator"
 
 
-class ClockConfirm(Payload, kw_only=True):
+class ClockConfirm(Payload, frozen=True, kw_only=True):
     """A person confirmed that the clock is right after a jump or a long outage."""
 
     actor: str = "operator"

@@ -117,8 +117,7 @@ def _target_after_confirmation(turn: Turn, run: Run) -> str:
 
 def _resume_paused(turn: Turn, run: Run) -> None:
     if run.paused_block == "start":
-        remaining = run.remaining or 0
-        run = turn.move(run, "postpone", "start", due=turn.tick + remaining)
+        run = turn.move(run, "postpone", "start", due=turn.tick + (run.remaining or 0))
         turn.put(replace(run, paused_block="", remaining=None))
         return
     block, remaining, target = run.paused_block, run.remaining, run.resume_to

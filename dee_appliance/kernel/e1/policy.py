@@ -15,7 +15,7 @@ from dee_appliance.kernel.e1.plan import Channel, Hours, Part, Plan, Purpose
 LimitScope = Literal["file", "channel", "plan"]
 
 
-class RuleBase(Part, kw_only=True):
+class RuleBase(Part, frozen=True, kw_only=True):
     """What every rule has.
 
     `id` is unique in the policy and stands in every entry that asked the rule. Empty `channels` or `purposes` mean all. `cite` and
@@ -29,23 +29,23 @@ class RuleBase(Part, kw_only=True):
     url: str = ""
 
 
-class SuppressionRule(RuleBase, kw_only=True, tag="suppression", tag_field="kind"):
+class SuppressionRule(RuleBase, frozen=True, kw_only=True, tag="suppression", tag_field="kind"):
     """Denies a send to a contact who is suppressed globally, on the channel, for the plan or by a regulatory list."""
 
 
-class ConsentRule(RuleBase, kw_only=True, tag="consent", tag_field="kind"):
+class ConsentRule(RuleBase, frozen=True, kw_only=True, tag="consent", tag_field="kind"):
     """Denies a send without a consent in force for the channel and purpose, of one of `classes` (empty: any class)."""
 
     classes: tuple[str, ...] = ()
 
 
-class HoursRule(RuleBase, kw_only=True, tag="hours", tag_field="kind"):
+class HoursRule(RuleBase, frozen=True, kw_only=True, tag="hours", tag_field="kind"):
     """Holds a send outside these hours in any plausible zone of the contact; denies when the zone is not known."""
 
     hours: Hours
 
 
-class DailyLimitRule(RuleBase, kw_only=True, tag="daily_limit", tag_field="kind"):
+class DailyLimitRule(RuleBase, frozen=True, kw_only=True, tag="daily_limit", tag_field="kind"):
     """Holds sends beyond `limit` a day, the day being that of the IANA zone `zone`."""
 
     limit: int
@@ -53,7 +53,7 @@ class DailyLimitRule(RuleBase, kw_only=True, tag="daily_limit", tag_field="kind"
     scope: LimitScope = "file"
 
 
-class BudgetRule(RuleBase, kw_only=True, tag="budget", tag_field="kind"):
+class BudgetRule(RuleBase, frozen=True, kw_only=True, tag="budget", tag_field="kind"):
     """Denies a send when settled + reserved + its estimate would exceed `limit_micros` of `currency`."""
 
     limit_micros: int
@@ -66,7 +66,7 @@ RULE_KINDS: tuple[str, ...] = ("suppression", "consent", "hours", "daily_limit",
 """The order in which the gate asks: the first rule that does not pass decides."""
 
 
-class Rate(Part, kw_only=True):
+class Rate(Part, frozen=True, kw_only=True):
     """The price of one unit: a message (email), a segment (sms) or a started minute (voice).
 
     `prefix` is matched against the destination prefix of the number, the longest match wins; empty matches everything.
@@ -77,7 +77,7 @@ class Rate(Part, kw_only=True):
     prefix: str = ""
 
 
-class Policy(Part, kw_only=True):
+class Policy(Part, frozen=True, kw_only=True):
     """The policy of a file. `currency` is that of the rates; rules are asked in the order of RULE_KINDS, then as listed."""
 
     schema: int = 1

@@ -122,7 +122,7 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of the kernel's values."""
 
 
-class StepMemory(Frozen, kw_only=True):
+class StepMemory(Frozen, frozen=True, kw_only=True):
     """What a run knows of the latest visit of one step: its outcome and the event words seen about it."""
 
     visit: int = 0
@@ -130,7 +130,7 @@ class StepMemory(Frozen, kw_only=True):
     seen: tuple[str, ...] = ()
 
 
-class Run(Frozen, kw_only=True):
+class Run(Frozen, frozen=True, kw_only=True):
     """One contact going through one plan version. Ticks are absolute; `rs` and `rp` are length and head of the run's own chain."""
 
     no: int
@@ -164,7 +164,7 @@ class Run(Frozen, kw_only=True):
     rp: str = ""
 
 
-class Attempt(Frozen, kw_only=True):
+class Attempt(Frozen, frozen=True, kw_only=True):
     """One try of one intended send. `reserved` lists (counter, bucket, amount, kind) that a certain failure gives back."""
 
     send_key: str
@@ -183,7 +183,7 @@ class Attempt(Frozen, kw_only=True):
     resends: int = 0
 
 
-class Consent(Frozen, kw_only=True):
+class Consent(Frozen, frozen=True, kw_only=True):
     """A consent or its revocation; `entry` is the audit entry that recorded it."""
 
     granted: bool
@@ -192,7 +192,7 @@ class Consent(Frozen, kw_only=True):
     entry: int
 
 
-class Suppression(Frozen, kw_only=True):
+class Suppression(Frozen, frozen=True, kw_only=True):
     """A suppression that applies to the contact or one of its addresses."""
 
     subject: str
@@ -201,7 +201,7 @@ class Suppression(Frozen, kw_only=True):
     entry: int
 
 
-class Contact(Frozen, kw_only=True):
+class Contact(Frozen, frozen=True, kw_only=True):
     """What a decision may know of a contact. `known` is False for a contact that was never imported."""
 
     contact: str
@@ -214,14 +214,14 @@ class Contact(Frozen, kw_only=True):
     suppressions: tuple[Suppression, ...] = ()
 
 
-class Enrolment(Frozen, kw_only=True):
+class Enrolment(Frozen, frozen=True, kw_only=True):
     """How often this contact has entered the plan, and when last."""
 
     ordinal: int = 0
     tick: int = 0
 
 
-class Hold(Frozen, kw_only=True):
+class Hold(Frozen, frozen=True, kw_only=True):
     """A shared hold: nothing of this scope is pulled until the tick `until`, or until a person releases it."""
 
     scope: str
@@ -230,7 +230,7 @@ class Hold(Frozen, kw_only=True):
     entry: int = 0
 
 
-class Entry(Frozen, kw_only=True):
+class Entry(Frozen, frozen=True, kw_only=True):
     """One audit entry as the kernel wants it; the store adds the links of the global chain.
 
     `core` is canonical JSON. `saw` holds shared values the gate read; `extra` further body fields (send, evidence).
@@ -244,7 +244,7 @@ class Entry(Frozen, kw_only=True):
     extra: dict[str, object] | None = None
 
 
-class CounterChange(Frozen, kw_only=True):
+class CounterChange(Frozen, frozen=True, kw_only=True):
     """Add to the settled and reserved amounts of one counter bucket."""
 
     name: str
@@ -253,7 +253,7 @@ class CounterChange(Frozen, kw_only=True):
     reserved: int = 0
 
 
-class Mark(Frozen, kw_only=True):
+class Mark(Frozen, frozen=True, kw_only=True):
     """A row of the append-only send ledger."""
 
     send_key: str
@@ -261,7 +261,7 @@ class Mark(Frozen, kw_only=True):
     mark: str
 
 
-class Permit(Frozen, kw_only=True):
+class Permit(Frozen, frozen=True, kw_only=True):
     """The gate's leave to hand one attempt to an adapter. Only the gate makes one, and every adapter asks for one."""
 
     send_key: str
@@ -274,7 +274,7 @@ class Permit(Frozen, kw_only=True):
     resends: int = 0
 
 
-class Decision(Frozen, kw_only=True):
+class Decision(Frozen, frozen=True, kw_only=True):
     """Everything that one input (or one due timer, or one candidate of a pull) does to the file."""
 
     entries: tuple[Entry, ...] = ()
@@ -298,7 +298,7 @@ class Decision(Frozen, kw_only=True):
     """What a command is told: done, or rejected:<code>."""
 
 
-class GateShared(Frozen, kw_only=True):
+class GateShared(Frozen, frozen=True, kw_only=True):
     """Shared values that the gate may read for one candidate: counters by (name, bucket) as (settled, reserved)."""
 
     policy: Policy
@@ -307,7 +307,7 @@ class GateShared(Frozen, kw_only=True):
     trial_guests: tuple[str, ...] | None = None
 
 
-class Given(Frozen, kw_only=True):
+class Given(Frozen, frozen=True, kw_only=True):
     """What rendering gave, made in the shell and recorded: the kernel sees neither the text nor the addresses.
 
     `code` is "ok" or a closed failure code; `units` are the segments of a text message; `field` names a missing template field.

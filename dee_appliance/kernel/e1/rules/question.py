@@ -12,7 +12,7 @@ from dee_appliance.kernel.e1.run import Contact, Frozen
 ADDRESS_OF: dict[Channel, str] = {"email": "email", "sms": "phone", "voice": "phone"}
 
 
-class Question(Frozen, kw_only=True):
+class Question(Frozen, frozen=True, kw_only=True):
     """May this contact be sent to on this channel by this plan at this tick? `units` are segments, minutes or messages."""
 
     tick: int
@@ -25,7 +25,7 @@ class Question(Frozen, kw_only=True):
     counters: dict[tuple[str, str], tuple[int, int]]
 
 
-class Reservation(Frozen, kw_only=True):
+class Reservation(Frozen, frozen=True, kw_only=True):
     """An amount to add to a counter if the send passes. `kind` "count" is spent at once, "money" is reserved until the answer."""
 
     name: str
@@ -34,7 +34,7 @@ class Reservation(Frozen, kw_only=True):
     kind: Literal["count", "money"]
 
 
-class RuleAnswer(Frozen, kw_only=True):
+class RuleAnswer(Frozen, frozen=True, kw_only=True):
     """One rule's verdict with the values it saw.
 
     `values` depend on the contact and the plan only and go into the core; `saw` are values shared with other runs or known to this
