@@ -221,8 +221,6 @@ class Plan(Part, frozen=True, kw_only=True):
     variables: dict[str, AttributeDeclaration] = {}
     required: tuple[str, ...] = ()
     """Attributes that a condition or wait reads without has(): enrolment of a contact without them is refused."""
-    required_variables: tuple[str, ...] = ()
-    """Variables that a condition reads without has(): enrolment that does not give them is refused."""
     enroll: Enroll = Enroll()
     policy: PlanPolicy = PlanPolicy()
     exits: tuple[Exit, ...] = ()

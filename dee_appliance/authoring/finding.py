@@ -1,0 +1,70 @@
+"""What the checks of a written file say: one finding per mistake, with file, line, reason and a suggestion.
+
+Findings are values. Nothing here knows what is checked, and nothing prints: the command line does.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["refused", "warned"]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong (`refused`) or doubtful (`warned`) at `line` (from 1) of `file`.
+
+    `code` is stable and meant for programs; `reason` says what is wrong, `suggestion` what to write instead.
+    """
+
+    severity: Severity
+    file: str
+    line: int
+    code: str
+    reason: str
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.file}:{self.line}: {self.severity} {self.code}: {self.reason}"
+        return f"{text} ({self.suggestion})" if self.suggestion else text
+
+
+class Findings:
+    """Collects the findings of one check; a repeated finding is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Finding, None] = {}
+
+    def refuse(self, file: str, line: int, code: str, reason: str, suggestion: str = "") -> None:
+        """Add a finding that keeps the file from being published."""
+        self._add(Finding(severity="refused", file=file, line=line, code=code, reason=reason, suggestion=suggestion))
+
+    def warn(self, file: str, line: int, code: str, reason: str, suggestion: str = "") -> None:
+        """Add a finding that is only said."""
+        self._add(Finding(severity="warned", file=file, line=line, code=code, reason=reason, suggestion=suggestion))
+
+    def _add(self, finding: Finding) -> None:
+        self._found[finding] = None
+
+    @property
+    def refused(self) -> int:
+        """How many findings keep the file from being published."""
+        return sum(finding.severity == "refused" for finding in self._found)
+
+    def in_order(self, first_file: str) -> tuple[Finding, ...]:
+        """Return the findings by file (`first_file` first), then line, then order of discovery."""
+        return tuple(sorted(self._found, key=lambda finding: (finding.file != first_file, finding.file, finding.line)))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Suggest the known word that is nearest to `word`, or name the known words when there are few; else say nothing."""
+    words = sorted(set(known))
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    if near:
+        return f'did you mean "{near[0]}"?'
+    if 0 < len(words) <= 12:
+        return f"known: {', '.join(words)}"
+    return ""
