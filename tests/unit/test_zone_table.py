@@ -159,7 +159,6 @@ def test_nothing_of_the_host_is_read(tmp_path: Path) -> None:
         "EET-2EEST,M3.4.4/50,M10.4.4/50",  # two days later: Gaza
         "<-04>4<-03>,M9.1.6/24,M4.1.6/24",  # the end of the day: Santiago
         "XXX3YYY,J60/2,J300/2",  # 1 March and 27 October in every year
-        "XXX-3YYY,M1.1.1,M12.5.5/26",
         "XXX3YYY5,M2.5.6/-167,M8.4.3/167",
         "XXX3YYY,M2.1.1/1:30,M2.4.1/0:00:01",
     ],
@@ -177,7 +176,6 @@ def test_a_footer_means_what_python_makes_of_it(footer: str) -> None:
     for utc in instants:
         if DAY_S <= utc < UNTIL_UTC:
             offset = next(offset for start, offset in reversed(changes) if start <= utc)
-            # Not utcoffset(): over New Year Python derives that from the rules of the wrong year.
             shown = datetime.fromtimestamp(utc, python).replace(tzinfo=UTC)
             assert offset == shown.timestamp() - utc, datetime.fromtimestamp(utc, UTC)
 
@@ -191,6 +189,16 @@ def test_days_counted_from_zero_count_the_leap_day() -> None:
         "2027-10-27T04:00:00Z",
         "2028-02-29T05:00:00Z",
         "2028-10-26T04:00:00Z",
+    ]
+
+
+def test_a_rule_may_reach_over_new_year() -> None:
+    # Python asks the rule of the year that UTC shows, which is another one here.
+    content = zone_file("XXX-3YYY,M1.1.1,M12.5.5/26")
+    changes = [(format_utc(start), offset) for start, offset in read_zone("Test/Zone", content, UNTIL_UTC) if start > 0]
+    assert [change for change in changes if "2028-12-01" < change[0] < "2029-02-01"] == [
+        ("2028-12-29T22:00:00Z", 3 * 3600),
+        ("2028-12-31T23:00:00Z", 4 * 3600),
     ]
 
 
