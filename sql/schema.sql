@@ -42,9 +42,10 @@ CREATE TABLE seen (                           -- dedupe tokens of admitted input
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE document (
-    digest TEXT PRIMARY KEY,
-    kind   TEXT NOT NULL,
-    body   TEXT NOT NULL
+    digest TEXT    PRIMARY KEY,
+    kind   TEXT    NOT NULL,
+    seq    INTEGER NOT NULL,                  -- the input that brought it
+    body   TEXT    NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE given (                          -- what the shell computed for an input and replay is given

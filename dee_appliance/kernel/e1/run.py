@@ -153,6 +153,8 @@ class Run(Frozen, frozen=True, kw_only=True):
     resume_to: str = ""
     """The step to enter on resume, when something finished while the run was paused."""
     paused_block: str = ""
+    send: str = ""
+    """Send key of the current send visit; empty outside a send."""
     attempt: int = 0
     """Attempt number of the current send visit; 0 outside a send."""
     visits: dict[str, int] = {}

@@ -106,6 +106,7 @@ def _enter(turn: Turn, run: Run, target: str) -> tuple[Run, str | None]:
         visit=visit,
         visits={**run.visits, target: visit},
         entered=turn.tick,
+        send="",
         attempt=0,
         remaining=None,
         resume_to="",
@@ -151,7 +152,7 @@ def _begin(turn: Turn, run: Run, step: Step) -> tuple[Run, str | None]:
 def intend(turn: Turn, run: Run, *, attempt: int, resends: int = 0) -> Run:
     """Queue one attempt of the run's current send step; the dispatcher pulls it through the gate. No permit exists yet."""
     step = turn.plan_of(run).steps[run.step]
-    key = send_key(turn.snapshot.lineage, run.run, run.step, run.visit)
+    key = run.send or send_key(turn.snapshot.lineage, run.run, run.step, run.visit)
     turn.put_attempt(
         Attempt(
             send_key=key,
@@ -168,7 +169,7 @@ def intend(turn: Turn, run: Run, *, attempt: int, resends: int = 0) -> Run:
             resends=resends,
         )
     )
-    return turn.put(replace(run, block="queue", due=None, attempt=attempt))
+    return turn.put(replace(run, block="queue", due=None, send=key, attempt=attempt))
 
 
 def _branch(turn: Turn, run: Run, step: Branch) -> tuple[Run, str | None]:

@@ -1,0 +1,158 @@
+"""Inputs about the file itself: plans, policy, zones, settings, halts, arming. None of them touches a run.
+
+Clock and Pull are not here: the store walks over due timers and queued sends and asks the machine about each.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dee_appliance.kernel.e1.input import (
+    Arm,
+    ClockConfirm,
+    ConfigSet,
+    HoldSet,
+    PlanPublish,
+    PolicySet,
+    ZonesUse,
+)
+from dee_appliance.kernel.e1.run import Entry, Frozen, Hold
+from dee_appliance.kernel.e1.turn import file_core
+
+HALT = "halt"
+PlainFileInput = PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm | ClockConfirm
+
+SETTINGS: dict[str, type] = {
+    "trial": bool,
+    "trial.guests": list,
+    "breaker.threshold": int,
+    "breaker.pause_s": int,
+    "sender.domain": str,
+    "sender.name": str,
+    "sender.email": str,
+    "sender.unsubscribe": str,
+    "clock.max_outage_s": int,
+    "clock.max_skew_s": int,
+}
+"""Every setting that a verdict, a message or the loop's clock rules may read, with the type of its value."""
+
+
+class FileView(Frozen, frozen=True, kw_only=True):
+    """What a decision about the file may read."""
+
+    tick: int
+    published: str | None = None
+    """The digest that the named plan version has already."""
+    document: bool = True
+    """Whether the named document is in the file."""
+    holds: tuple[Hold, ...] = ()
+    incarnation: int = 0
+    value: object = None
+    """The decoded value of a ConfigSet."""
+
+
+class FileDecision(Frozen, frozen=True, kw_only=True):
+    """What the input does: entries, and at most one change of the file's state."""
+
+    entries: tuple[Entry, ...]
+    change: Literal["", "plan", "policy", "zones", "setting", "incarnation", "clock"] = ""
+    holds: tuple[Hold, ...] = ()
+    released: tuple[tuple[str, str], ...] = ()
+    outcome: str = "done"
+
+
+def decide_file(view: FileView, cause: PlainFileInput) -> FileDecision:
+    """Decide one input about the file, or refuse it with a code."""
+    match cause:
+        case PlanPublish():
+            return _publish(view, cause)
+        case PolicySet():
+            return _policy(view, cause)
+        case ZonesUse():
+            if not view.document:
+                return _refused(view, "zones", "unknown_document")
+            return _done(view, "zones", "used", {"digest": cause.digest}, "zones")
+        case HoldSet():
+            return _hold(view, cause)
+        case ConfigSet():
+            return _config(view, cause)
+        case Arm():
+            if cause.incarnation != view.incarnation + 1:
+                return _refused(view, "arm", "incarnation")
+            detail: dict[str, object] = {"incarnation": cause.incarnation, "actor": cause.actor}
+            return _done(view, "arm", "armed", detail, "incarnation")
+        case ClockConfirm():
+            return _done(view, "clock", "confirmed", {"actor": cause.actor}, "clock")
+
+
+def _publish(view: FileView, cause: PlanPublish) -> FileDecision:
+    detail: dict[str, object] = {"plan": cause.plan, "version": cause.version, "digest": cause.digest}
+    if not view.document:
+        return _refused(view, "publish", "unknown_document", detail)
+    if view.published == cause.digest:
+        return FileDecision(entries=(_entry(view, "publish", "same", detail),))
+    if view.published is not None:
+        return _refused(view, "publish", "version_exists", detail)
+    return _done(view, "publish", "published", detail, "plan")
+
+
+def _policy(view: FileView, cause: PolicySet) -> FileDecision:
+    if not view.document:
+        return _refused(view, "policy", "unknown_document")
+    # Queues that a limit of the old policy holds are asked again under the new one.
+    released = tuple((hold.scope, hold.reason) for hold in view.holds if hold.reason not in (HALT, "channel_unavailable"))
+    entry = _entry(view, "policy", "set", {"digest": cause.digest, "released": len(released)})
+    return FileDecision(entries=(entry,), change="policy", released=released)
+
+
+def _hold(view: FileView, cause: HoldSet) -> FileDecision:
+    detail: dict[str, object] = {"scope": cause.scope, "actor": cause.actor}
+    there = [hold for hold in view.holds if hold.scope == cause.scope]
+    if cause.on:
+        hold = Hold(scope=cause.scope, reason=HALT, entry=0)
+        return FileDecision(entries=(_entry(view, "halt", "halted", detail),), holds=(hold,))
+    if not there:
+        return _refused(view, "release", "not_held", detail)
+    detail["reasons"] = [hold.reason for hold in there]
+    released = tuple((hold.scope, hold.reason) for hold in there)
+    return FileDecision(entries=(_entry(view, "release", "released", detail),), released=released)
+
+
+def _config(view: FileView, cause: ConfigSet) -> FileDecision:
+    wanted = SETTINGS.get(cause.key)
+    if wanted is None:
+        return _refused(view, "config", "unknown_setting", {"key": cause.key})
+    value = view.value
+    fits = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
+    if not fits or (isinstance(value, list) and any(not isinstance(one, str) for one in value)):
+        return _refused(view, "config", "wrong_type", {"key": cause.key})
+    return _done(view, "config", "set", {"key": cause.key, "value": value, "actor": cause.actor}, "setting")
+
+
+def _entry(view: FileView, action: str, outcome: str, detail: dict[str, object]) -> Entry:
+    return Entry(core=file_core(view.tick, action, outcome, detail))
+
+
+def _done(
+    view: FileView,
+    action: str,
+    outcome: str,
+    detail: dict[str, object],
+    change: Literal["plan", "policy", "zones", "setting", "incarnation", "clock"],
+) -> FileDecision:
+    return FileDecision(entries=(_entry(view, action, outcome, detail),), change=change)
+
+
+def _refused(view: FileView, action: str, code: str, detail: dict[str, object] | None = None) -> FileDecision:
+    entry = _entry(view, action, "rejected", {"code": code, **(detail or {})})
+    return FileDecision(entries=(entry,), outcome=f"rejected:{code}")
+
+
+def hold_released(tick: int, hold: Hold) -> Entry:
+    """Return the entry of a shared hold whose time has come."""
+    return Entry(core=file_core(tick, "release", "due", {"scope": hold.scope, "reason": hold.reason}))
+
+
+def nothing_to_do(tick: int, kind: str) -> Entry:
+    """Return the entry of an admitted input that had nothing to do."""
+    return Entry(core=file_core(tick, "input", "nothing", {"kind": kind}))

@@ -1,0 +1,90 @@
+"""The audit chain: turns the kernel's entries into linked rows.
+
+An entry's body is canonical JSON; its leaf is SHA-256(0x00 ‖ body), at once the link that the next body names as `prev` and the
+RFC 6962 Merkle leaf. Bodies are put together from parts that are canonical already: verify demands that decoding and encoding a body
+gives the same bytes, so a slip here cannot stay unseen. Rows are collected and written in one go before the commit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dee_appliance.kernel.e1.encoding import GENESIS_LEAF, canonical_trusted, leaf_hash
+
+if TYPE_CHECKING:
+    from dee_appliance.kernel.e1.run import Entry
+    from dee_appliance.store.database import Database
+
+
+class ChainQueries(msgspec.Struct, frozen=True, kw_only=True):
+    """sql/queries/chain.sql."""
+
+    append_entry: str
+    insert_trail: str
+    select_last_entry: str
+
+
+class Chain:
+    """The end of the audit chain of one open file, and the rows that are not written yet."""
+
+    def __init__(self, database: Database, queries: ChainQueries) -> None:
+        self._database = database
+        self._queries = queries
+        self._rows: list[tuple[int, str, bytes]] = []
+        self._trail: list[tuple[str, int]] = []
+        self.reload()
+
+    def reload(self) -> None:
+        """Forget what was not written, and read the end of the chain again (after a rollback)."""
+        self._rows.clear()
+        self._trail.clear()
+        last = self._database.one(self._queries.select_last_entry)
+        self.next_seq = 0 if last is None else int(last[0]) + 1
+        self.head: bytes = GENESIS_LEAF if last is None else last[1]
+
+    def append(self, entry: Entry, cause: bytes, link: tuple[int, str] | None) -> int:
+        """Link one entry and return its seq. `cause` is the canonical {"digest", "seq"} of the input; `link` the contact's (cs, cp)."""
+        seq = self.next_seq
+        parts = [b'{"core":', entry.core]
+        if link is not None:
+            parts.append(b',"cp":"%s","cs":%d' % (link[1].encode(), link[0]))
+        if entry.extra is not None:
+            parts.append(b',"evidence":')
+            parts.append(canonical_trusted(entry.extra))
+        parts.append(b',"input":')
+        parts.append(cause)
+        parts.append(b',"prev":"%s","run":' % self.head.hex().encode())
+        parts.append(b"null" if entry.run is None else b'"%s"' % entry.run.encode())
+        if entry.saw is not None:
+            parts.append(b',"saw":')
+            parts.append(canonical_trusted(entry.saw))
+        parts.append(b',"seq":%d}' % seq)
+        body = b"".join(parts)
+        self.head = leaf_hash(body)
+        self.next_seq = seq + 1
+        self._rows.append((seq, body.decode(), self.head))
+        if entry.run is not None:
+            self._trail.append((entry.run, seq))
+        if link is not None and entry.contact:
+            self._trail.append((entry.contact, seq))
+        return seq
+
+    def pending(self) -> list[tuple[int, str, bytes]]:
+        """Return the rows that are linked and not written yet: (seq, body, leaf)."""
+        return self._rows
+
+    def flush(self) -> None:
+        """Write what was linked. Must be called before the commit."""
+        if self._rows:
+            self._database.many(self._queries.append_entry, self._rows)
+            self._rows.clear()
+        if self._trail:
+            self._database.many(self._queries.insert_trail, self._trail)
+            self._trail.clear()
+
+
+def cause_bytes(seq: int, digest: bytes) -> bytes:
+    """Return the canonical reference to an input that an entry carries."""
+    return b'{"digest":"%s","seq":%d}' % (digest.hex().encode(), seq)

@@ -1,0 +1,419 @@
+"""The journal: applies one input after the other to the file. The loop, replay, simulation and the debugger all go through here.
+
+`apply` is the whole road of an input: row of the queue → snapshot → kernel → entries and state. It runs inside a transaction of the
+caller and reads no clock: the tick comes with the input. What the shell computes for an input (renderings) comes through `Shell`, is
+recorded as `given`, and comes from the record when the same input is applied again.
+
+Order: before an input about a contact, that contact's due timers fire (the kernel does that). All other timers are drained by `clock`
+inputs that carry their own limit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from dee_appliance.errors import EvidenceError
+from dee_appliance.kernel.e1.encoding import canonical_trusted, derived
+from dee_appliance.kernel.e1.file_input import FileView, decide_file, hold_released, nothing_to_do
+from dee_appliance.kernel.e1.gate import counters_needed
+from dee_appliance.kernel.e1.input import (
+    Answered,
+    Arm,
+    Clock,
+    ClockConfirm,
+    ConfigSet,
+    ConsentSet,
+    ContactErase,
+    ContactInput,
+    ContactPut,
+    Enroll,
+    Event,
+    HoldSet,
+    PlanPublish,
+    PolicySet,
+    Pull,
+    SuppressionSet,
+    TaskDone,
+    UnknownInput,
+    Verb,
+    ZonesUse,
+    decode_input,
+)
+from dee_appliance.kernel.e1.machine import decide, decide_due, decide_pull
+from dee_appliance.kernel.e1.run import Attempt, Entry, GateShared, Given, Permit, Run, Snapshot
+from dee_appliance.kernel.e1.turn import file_core
+from dee_appliance.store.chain import Chain, ChainQueries, cause_bytes
+from dee_appliance.store.queries import load_queries
+from dee_appliance.store.state import State
+
+if TYPE_CHECKING:
+    from dee_appliance.kernel.e1.compiled import CompiledPlan
+    from dee_appliance.store.database import Database
+
+SEMANTICS = 1
+_given_decoder = msgspec.json.Decoder(Given)
+
+
+class JournalQueries(msgspec.Struct, frozen=True, kw_only=True):
+    """sql/queries/journal.sql."""
+
+    append_document: str
+    append_genesis: str
+    append_given: str
+    append_input: str
+    append_seen: str
+    select_genesis: str
+    select_given: str
+    select_last_input: str
+    select_seen: str
+    insert_vault: str
+    delete_vault: str
+
+
+class Genesis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file was made as. `epoch` is the tick that `dee log` shows as 0."""
+
+    lineage: bytes
+    epoch: int
+    clock: str
+    seed: int = 0
+    semantics: int = SEMANTICS
+
+
+class InputRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the ordered queue."""
+
+    seq: int
+    tick: int
+    received: int
+    source: str
+    kind: str
+    payload: str
+
+
+class Brought(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an inbox row carries beside its payload: personal data for the vault, documents by digest as (kind, body)."""
+
+    vault: dict[str, dict[str, str]] = {}
+    documents: dict[str, tuple[str, str]] = {}
+
+
+class Shell(Protocol):
+    """What stands between the kernel and the world while an input is applied."""
+
+    def give(self, seq: int, ordinal: int, attempt: Attempt, run: Run, plan: CompiledPlan) -> Given:
+        """Return the rendering of an attempt: made now in a live file, read from the record in a replay."""
+
+
+class NoShell:
+    """A shell for callers that never pull: anything it is asked for is a mistake of the program."""
+
+    def give(self, seq: int, ordinal: int, attempt: Attempt, run: Run, plan: CompiledPlan) -> Given:
+        """Refuse."""
+        raise AssertionError(f"no rendering here: input {seq}, {ordinal}, {attempt.send_key}, {run.run}, {plan.label}")
+
+
+class Journal:
+    """The queue, the chain and the state of one open file."""
+
+    def __init__(self, database: Database, shell: Shell, *, keep_given: bool = True) -> None:
+        self.database = database
+        self._queries = load_queries(JournalQueries, "journal")
+        self._shell = shell
+        self._keep_given = keep_given
+        row = database.one(self._queries.select_genesis)
+        if row is None:
+            raise EvidenceError("the file has no first row", where=str(database.path), hint="restore it from a copy")
+        self.genesis = Genesis(lineage=row[0], epoch=row[1], semantics=row[2], clock=row[3], seed=row[4])
+        self.chain = Chain(database, load_queries(ChainQueries, "chain"))
+        self.state = State(database, self.genesis.lineage)
+        self._inputs: list[tuple[int, int, int, str, str, str]] = []
+        self.permits: list[Permit] = []
+        self._load_end()
+
+    def _load_end(self) -> None:
+        last = self.database.one(self._queries.select_last_input)
+        self.last_seq = 0 if last is None else int(last[0])
+        self.last_tick = self.genesis.epoch if last is None else int(last[1])
+
+    def reload(self) -> None:
+        """Forget what was not committed, after a rollback."""
+        self._inputs.clear()
+        self.permits.clear()
+        self.chain.reload()
+        self.state.reload()
+        self._load_end()
+
+    def flush(self) -> None:
+        """Write collected rows. Must be called before the commit."""
+        if self._inputs:
+            self.database.many(self._queries.append_input, self._inputs)
+            self._inputs.clear()
+        self.chain.flush()
+
+    def take_permits(self) -> list[Permit]:
+        """Return the permits that the gate made since the last call. They count only once the transaction has committed."""
+        permits, self.permits = self.permits, []
+        return permits
+
+    # ---- admission --------------------------------------------------------------------------------------------------------------
+
+    def seen(self, source: str, token: str | None) -> bool:
+        """Tell whether an input with this dedupe token was admitted before."""
+        return token is not None and self.database.one(self._queries.select_seen, (source, token)) is not None
+
+    def admit(
+        self,
+        tick: int,
+        received: int,
+        source: str,
+        kind: str,
+        payload: str,
+        *,
+        dedupe: str | None = None,
+        brought: Brought | None = None,
+    ) -> tuple[int, str]:
+        """Append an input at the end of the queue and apply it. Returns its seq and its outcome (done or rejected:<code>)."""
+        seq = self.last_seq + 1
+        if dedupe is not None:
+            self.database.execute(self._queries.append_seen, (source, dedupe, seq))
+        if brought is not None:
+            self._bring(seq, brought)
+        row = InputRow(
+            seq=seq, tick=max(tick, self.last_tick), received=received, source=source, kind=kind, payload=payload
+        )
+        return seq, self.apply(row)
+
+    def _bring(self, seq: int, brought: Brought) -> None:
+        for contact, fields in brought.vault.items():
+            for field, value in fields.items():
+                self.database.execute(self._queries.insert_vault, (contact, field, seq, value))
+        for digest, (kind, body) in brought.documents.items():
+            self.database.execute(self._queries.append_document, (digest, kind, seq, body))
+
+    def apply(self, row: InputRow) -> str:
+        """Apply one input: append its row, ask the kernel, write what it decides. Returns done or rejected:<code>."""
+        self._inputs.append((row.seq, row.tick, row.received, row.source, row.kind, row.payload))
+        self.last_seq = row.seq
+        self.last_tick = row.tick
+        cause = cause_bytes(row.seq, input_digest(row))
+        before = self.chain.next_seq
+        try:
+            value = decode_input(row.kind, row.payload)
+        except UnknownInput:
+            core = file_core(row.tick, "input", "rejected", {"code": "malformed", "kind": row.kind})
+            self.chain.append(Entry(core=core), cause, None)
+            return "rejected:malformed"
+        match value:
+            case Clock():
+                outcome = self._clock(row, value, cause)
+            case Pull():
+                outcome = self._pull(row, value, cause)
+            case PlanPublish() | PolicySet() | ZonesUse() | HoldSet() | ConfigSet() | Arm() | ClockConfirm():
+                outcome = self._file(row, value, cause)
+            case _:
+                outcome = self._contact(row, value, cause)
+        if self.chain.next_seq == before:
+            self.chain.append(nothing_to_do(row.tick, row.kind), cause, None)
+        return outcome
+
+    # ---- inputs about one contact -----------------------------------------------------------------------------------------------
+
+    def _contact(self, row: InputRow, value: ContactInput, cause: bytes) -> str:
+        snapshot, subject = self._subject(row.tick, value)
+        plans = self.state.plans_of(snapshot)
+        if isinstance(value, Enroll):
+            digest = self.state.plan_digest(value.plan, value.version)
+            if digest is not None:
+                plans[""] = self.state.plan(digest)
+        decision = decide(snapshot, value, plans, self.state.zones(), subject=subject)
+        self.state.apply(decision, snapshot, row.tick, row.seq, self.chain, cause)
+        if decision.erase:
+            self.database.execute(self._queries.delete_vault, (snapshot.contact.contact,))
+        return decision.outcome
+
+    def _subject(self, tick: int, value: ContactInput) -> tuple[Snapshot, int | None]:
+        """Find whom the input is about, and fetch the snapshot. The second value is the number of the run that it names."""
+        match value:
+            case Enroll():
+                return self.state.snapshot(tick, value.contact, plan=value.plan), None
+            case ContactPut() | ContactErase() | ConsentSet():
+                return self.state.snapshot(tick, value.contact), None
+            case SuppressionSet():
+                contact = value.subject if value.subject.startswith("c_") else self.state.contact_of(value.subject)
+                if contact is None:
+                    return self.state.subject_snapshot(tick, value.subject), None
+                return self.state.snapshot(tick, contact), None
+            case Verb() | TaskDone():
+                return self._of_run(tick, self.state.run_by_id(value.run), None)
+            case Answered():
+                about = self.state.attempt(value.send_key, value.attempt)
+                return self._of_run(tick, None if about is None else self.state.run_by_no(about.run_no), about)
+            case Event(send_key=""):
+                return self.state.snapshot(tick, value.contact), None
+            case Event():
+                about = self.state.attempt(value.send_key, None)
+                return self._of_run(tick, None if about is None else self.state.run_by_no(about.run_no), about)
+
+    def _of_run(self, tick: int, run: Run | None, about: Attempt | None) -> tuple[Snapshot, int | None]:
+        if run is None:
+            return self.state.snapshot(tick, "", about=about), None
+        return self.state.snapshot(tick, run.contact, run=run, about=about), run.no
+
+    # ---- the clock --------------------------------------------------------------------------------------------------------------
+
+    def _clock(self, row: InputRow, value: Clock, cause: bytes) -> str:
+        left = value.limit
+        for hold in self.state.holds:
+            if hold.until is not None and hold.until <= row.tick and left > 0:
+                left -= 1
+                self.chain.append(hold_released(row.tick, hold), cause, None)
+                self.state.write_holds((), ((hold.scope, hold.reason),), 0)
+        for run_no in self.state.due_runs(row.tick, left):
+            self._due(row, run_no, cause)
+        return "done"
+
+    def _due(self, row: InputRow, run_no: int, cause: bytes) -> None:
+        run = self.state.run_by_no(run_no)
+        # A run of the same contact may have ended this one a moment ago.
+        if run is None or run.due is None or run.due > row.tick:
+            return
+        snapshot = self.state.snapshot(row.tick, run.contact, run=run)
+        decision = decide_due(snapshot, run_no, self.state.plans_of(snapshot), self.state.zones())
+        self.state.apply(decision, snapshot, row.tick, row.seq, self.chain, cause)
+
+    # ---- the dispatch pull ------------------------------------------------------------------------------------------------------
+
+    def _pull(self, row: InputRow, value: Pull, cause: bytes) -> str:
+        for ordinal, (_, run_no, _, _) in enumerate(self.state.queue(value.channel, value.n)):
+            self._candidate(row, ordinal, run_no, cause)
+        return "done"
+
+    def _candidate(self, row: InputRow, ordinal: int, run_no: int, cause: bytes) -> None:
+        run = self.state.run_by_no(run_no)
+        assert run is not None
+        attempt = self.state.attempt(run.send, run.attempt)
+        if attempt is None or attempt.state != "INTENDED" or self._held(attempt):
+            return
+        snapshot = self.state.snapshot(row.tick, run.contact, run=run)
+        plans = self.state.plans_of(snapshot)
+        plan = plans[run.digest]
+        given = self._given(row.seq, ordinal, attempt, run, plan)
+        policy, policy_entry = self.state.policy()
+        zones = self.state.zones()
+        wanted = counters_needed(policy, plan.plan, attempt.channel, zones, row.tick)
+        guests = self.state.settings.get("trial.guests", [])
+        shared = GateShared(
+            policy=policy,
+            policy_entry=policy_entry,
+            counters=self.state.counters(wanted),
+            trial_guests=tuple(guests) if self.state.settings.get("trial") and isinstance(guests, list) else None,
+        )
+        decision = decide_pull(snapshot, run_no, given, shared, plans, zones)
+        self.state.apply(decision, snapshot, row.tick, row.seq, self.chain, cause)
+        if decision.permit is not None:
+            self.permits.append(decision.permit)
+
+    def _held(self, attempt: Attempt) -> bool:
+        scopes = ("*", f"channel:{attempt.channel}", f"plan:{attempt.plan}")
+        return any(hold.scope in scopes for hold in self.state.holds)
+
+    def _given(self, seq: int, ordinal: int, attempt: Attempt, run: Run, plan: CompiledPlan) -> Given:
+        given = self._shell.give(seq, ordinal, attempt, run, plan)
+        if self._keep_given:
+            self.database.execute(self._queries.append_given, (seq, ordinal, canonical_trusted(given).decode()))
+        return given
+
+    # ---- inputs about the file --------------------------------------------------------------------------------------------------
+
+    def _file(
+        self,
+        row: InputRow,
+        value: PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm | ClockConfirm,
+        cause: bytes,
+    ) -> str:
+        decision = decide_file(self._file_view(row, value), value)
+        base = self.chain.next_seq
+        for entry in decision.entries:
+            self.chain.append(entry, cause, None)
+        if decision.holds or decision.released:
+            self.state.write_holds(decision.holds, decision.released, base)
+        match value:
+            case PlanPublish() if decision.change == "plan":
+                self.state.write_plan(value.plan, value.version, value.digest, base)
+            case PolicySet() if decision.change == "policy":
+                self.state.write_setting("policy", value.digest, base)
+            case ZonesUse() if decision.change == "zones":
+                self.state.write_setting("zones", value.digest, base)
+            case ConfigSet() if decision.change == "setting":
+                self.state.write_setting(value.key, msgspec.json.decode(value.value), base)
+            case Arm() if decision.change == "incarnation":
+                self.state.write_setting("incarnation", value.incarnation, base)
+            case _:
+                pass
+        return decision.outcome
+
+    def _file_view(
+        self,
+        row: InputRow,
+        value: PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm | ClockConfirm,
+    ) -> FileView:
+        match value:
+            case PlanPublish():
+                published = self.state.plan_digest(value.plan, value.version)
+                return FileView(
+                    tick=row.tick, published=published, document=self._has(value.digest, "plan", row.seq)
+                )
+            case PolicySet():
+                document = self._has(value.digest, "policy", row.seq)
+                return FileView(tick=row.tick, document=document, holds=self.state.holds)
+            case ZonesUse():
+                return FileView(tick=row.tick, document=self._has(value.digest, "zones", row.seq))
+            case HoldSet():
+                return FileView(tick=row.tick, holds=self.state.holds)
+            case ConfigSet():
+                return FileView(tick=row.tick, value=_decoded(value.value))
+            case Arm():
+                incarnation = self.state.settings.get("incarnation", 0)
+                return FileView(tick=row.tick, incarnation=incarnation if isinstance(incarnation, int) else 0)
+            case ClockConfirm():
+                return FileView(tick=row.tick)
+
+    def _has(self, digest: str, kind: str, seq: int) -> bool:
+        """Tell whether the document was in the file when this input was applied (a replay has later ones as well)."""
+        found = self.state.document(digest)
+        return found is not None and found[0] == kind and found[1] <= seq
+
+
+def _decoded(text: str) -> object:
+    try:
+        value: object = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
+    return value
+
+
+def input_digest(row: InputRow) -> bytes:
+    """Return the digest by which entries name an input."""
+    head = f"{row.seq}|{row.tick}|{row.received}"
+    return derived("dee.input.v1", head.encode(), row.source.encode(), row.kind.encode(), row.payload.encode())
+
+
+def write_genesis(database: Database, genesis: Genesis) -> None:
+    """Write the first row of a new file and the first link of its chain. Runs in the transaction that makes the file."""
+    queries = load_queries(JournalQueries, "journal")
+    database.execute(
+        queries.append_genesis,
+        (genesis.lineage, genesis.epoch, genesis.semantics, genesis.clock, genesis.seed),
+    )
+    chain = Chain(database, load_queries(ChainQueries, "chain"))
+    detail: dict[str, object] = {
+        "lineage": genesis.lineage.hex(),
+        "semantics": genesis.semantics,
+        "clock": genesis.clock,
+        "seed": genesis.seed,
+    }
+    chain.append(Entry(core=file_core(genesis.epoch, "genesis", "made", detail)), cause_bytes(0, bytes(32)), None)
+    chain.flush()

@@ -1,0 +1,398 @@
+"""State: fetches everything a decision may read, and writes everything a decision asks for.
+
+Every table touched here is a fold of the input queue. Nothing here decides: if a value needs judging, the judgement stands in the
+kernel and the value in a snapshot. What changes rarely (policy, zones, settings, shared holds, compiled plans) is kept in memory and
+read again after a rollback.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dee_appliance.errors import EvidenceError
+from dee_appliance.kernel.e1.civil_time import ZoneTable
+from dee_appliance.kernel.e1.compiled import CompiledPlan
+from dee_appliance.kernel.e1.encoding import canonical_trusted
+from dee_appliance.kernel.e1.plan import decode_plan
+from dee_appliance.kernel.e1.policy import Policy, decode_policy
+from dee_appliance.kernel.e1.run import (
+    LIVE,
+    Attempt,
+    Consent,
+    Contact,
+    Decision,
+    Enrolment,
+    Entry,
+    Hold,
+    Run,
+    Snapshot,
+    Suppression,
+)
+from dee_appliance.store.queries import load_queries
+from dee_appliance.store.state_queries import StateQueries
+
+if TYPE_CHECKING:
+    from dee_appliance.store.chain import Chain
+    from dee_appliance.store.database import Database
+
+_run_decoder = msgspec.json.Decoder(Run)
+_attempt_decoder = msgspec.json.Decoder(Attempt)
+_attributes_decoder = msgspec.json.Decoder(dict[str, bool | int | str])
+_facts_decoder = msgspec.json.Decoder(dict[str, object])
+_encode = msgspec.json.Encoder(order="sorted").encode
+PLANS_KEPT = 200
+
+
+class State:
+    """The state tables of one open file."""
+
+    def __init__(self, database: Database, lineage: bytes) -> None:
+        self._database = database
+        self._queries = load_queries(StateQueries, "state")
+        self.lineage = lineage
+        self._plans: dict[str, CompiledPlan] = {}
+        self._zones: dict[str, ZoneTable] = {}
+        self._policies: dict[str, Policy] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what is kept in memory again: at the start and after a rollback."""
+        self.settings: dict[str, object] = {}
+        self.setting_entries: dict[str, int] = {}
+        for key, value, entry in self._database.execute(self._queries.select_settings):
+            self.settings[key] = msgspec.json.decode(value)
+            self.setting_entries[key] = entry
+        self.breakers: dict[str, int] = dict(self._database.execute(self._queries.select_breakers))
+        self._load_holds()
+        last = self._database.one(self._queries.select_last_run)
+        self.next_run_no = 1 if last is None else int(last[0]) + 1
+
+    def _load_holds(self) -> None:
+        self.holds = tuple(
+            Hold(scope=scope, reason=reason, until=until, entry=entry)
+            for scope, reason, until, entry in self._database.execute(self._queries.select_holds)
+        )
+
+    # ---- documents --------------------------------------------------------------------------------------------------------------
+
+    def document(self, digest: str) -> tuple[str, int, str] | None:
+        """Return (kind, seq of the input that brought it, body) of a document, or None."""
+        row = self._database.one(self._queries.select_document, (digest,))
+        return None if row is None else (row[0], row[1], row[2])
+
+    def _required_document(self, digest: str) -> str:
+        row = self.document(digest)
+        if row is None:
+            raise EvidenceError(f"the document {digest} is not in the file", hint="run `dee verify`")
+        return row[2]
+
+    def plan(self, digest: str) -> CompiledPlan:
+        """Return a compiled plan version."""
+        compiled = self._plans.get(digest)
+        if compiled is None:
+            if len(self._plans) >= PLANS_KEPT:
+                self._plans.clear()
+            compiled = CompiledPlan(decode_plan(self._required_document(digest).encode()), digest)
+            self._plans[digest] = compiled
+        return compiled
+
+    def plan_digest(self, plan: str, version: int | None) -> str | None:
+        """Return the digest of a plan version, the newest if `version` is None; None if there is none."""
+        if version is None:
+            newest = self._database.one(self._queries.select_newest_plan, (plan,))
+            return None if newest is None else str(newest[1])
+        row = self._database.one(self._queries.select_plan_version, (plan, version))
+        return None if row is None else str(row[0])
+
+    def zones(self) -> ZoneTable:
+        """Return the time-zone table in use."""
+        digest = str(self.settings["zones"])
+        table = self._zones.get(digest)
+        if table is None:
+            table = ZoneTable(msgspec.json.decode(self._required_document(digest)))
+            self._zones[digest] = table
+        return table
+
+    def policy(self) -> tuple[Policy, int]:
+        """Return the policy in use and the entry that set it."""
+        digest = str(self.settings["policy"])
+        if digest not in self._policies:
+            self._policies = {digest: decode_policy(self._required_document(digest).encode())}
+        return self._policies[digest], self.setting_entries["policy"]
+
+    # ---- reading ----------------------------------------------------------------------------------------------------------------
+
+    def run_by_no(self, run_no: int) -> Run | None:
+        """Return a run."""
+        row = self._database.one(self._queries.select_run, (run_no,))
+        return None if row is None else _run_decoder.decode(row[0])
+
+    def run_by_id(self, run: str) -> Run | None:
+        """Return a run."""
+        row = self._database.one(self._queries.select_run_by_id, (run,))
+        return None if row is None else _run_decoder.decode(row[0])
+
+    def attempt(self, send_key: str, attempt: int | None) -> Attempt | None:
+        """Return an attempt, the newest of the send if `attempt` is None."""
+        if attempt is None:
+            row = self._database.one(self._queries.select_newest_attempt, (send_key,))
+        else:
+            row = self._database.one(self._queries.select_attempt, (send_key, attempt))
+        return None if row is None else _attempt_decoder.decode(row[0])
+
+    def contact_of(self, subject: str) -> str | None:
+        """Return the contact that has this address token, or None."""
+        row = self._database.one(self._queries.select_address, (subject,))
+        return None if row is None else str(row[0])
+
+    def contact(self, contact: str) -> Contact:
+        """Return everything a decision may know of a contact."""
+        row = self._database.one(self._queries.select_contact, (contact,)) if contact else None
+        if row is None:
+            return Contact(contact=contact, known=False, suppressions=self._suppressions((contact,)))
+        tokens: dict[str, str] = dict(self._database.execute(self._queries.select_tokens, (contact,)))
+        return Contact(
+            contact=contact,
+            erased=bool(row[2]),
+            attributes=_attributes_decoder.decode(row[0]),
+            facts=_facts_decoder.decode(row[1]),
+            tokens=tokens,
+            consents={
+                (channel, purpose): Consent(
+                    granted=bool(granted), consent_class=consent_class, expires=expires, entry=entry
+                )
+                for channel, purpose, granted, consent_class, expires, entry in self._database.execute(
+                    self._queries.select_consents, (contact,)
+                )
+            },
+            suppressions=self._suppressions((contact, *(tokens[kind] for kind in sorted(tokens)))),
+        )
+
+    def _suppressions(self, subjects: tuple[str, ...]) -> tuple[Suppression, ...]:
+        return tuple(
+            Suppression(subject=subject, scope=scope, reason=reason, entry=entry)
+            for subject in subjects
+            for scope, reason, entry in self._database.execute(self._queries.select_suppressions, (subject,))
+        )
+
+    def subject_snapshot(self, tick: int, subject: str) -> Snapshot:
+        """Return the snapshot for an address token that no contact has: only its suppressions are known."""
+        contact = Contact(contact="", known=False, suppressions=self._suppressions((subject,)))
+        return Snapshot(tick=tick, lineage=self.lineage, contact=contact)
+
+    def snapshot(
+        self, tick: int, contact: str, *, run: Run | None = None, about: Attempt | None = None, plan: str = ""
+    ) -> Snapshot:
+        """Fetch all that a decision about a contact may read. `run` is one that the input names, `plan` one it wants to enter."""
+        runs = [
+            _run_decoder.decode(row[0]) for row in self._database.execute(self._queries.select_live_runs, (contact,))
+        ]
+        if run is not None and all(one.no != run.no for one in runs):
+            runs.append(run)
+        attempts: dict[int, Attempt] = {}
+        for one in runs:
+            if one.attempt:
+                found = about if about is not None and _is(about, one) else self.attempt(one.send, one.attempt)
+                if found is not None:
+                    attempts[one.no] = found
+        snapshot = Snapshot(
+            tick=tick,
+            lineage=self.lineage,
+            contact=self.contact(contact),
+            runs=tuple(runs),
+            attempts=attempts,
+            about=about,
+            next_run_no=self.next_run_no,
+        )
+        if plan:
+            row = self._database.one(self._queries.select_enrolment, (contact, plan))
+            if row is not None:
+                snapshot.enrolment = Enrolment(ordinal=row[0], tick=row[1])
+        if about is not None:
+            snapshot.breaker_failures = self.breakers.get(about.channel, 0)
+            snapshot.breaker_threshold = self._integer("breaker.threshold", snapshot.breaker_threshold)
+            snapshot.breaker_pause_s = self._integer("breaker.pause_s", snapshot.breaker_pause_s)
+        return snapshot
+
+    def _integer(self, key: str, default: int) -> int:
+        value = self.settings.get(key, default)
+        return value if isinstance(value, int) else default
+
+    def plans_of(self, snapshot: Snapshot) -> dict[str, CompiledPlan]:
+        """Return the compiled plans that the snapshot's runs follow."""
+        return {run.digest: self.plan(run.digest) for run in snapshot.runs}
+
+    def counters(self, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return (settled, reserved) of each counter bucket; a missing one is (0, 0)."""
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        for key in wanted:
+            row = self._database.one(self._queries.select_counter, key)
+            found[key] = (0, 0) if row is None else (row[0], row[1])
+        return found
+
+    def due_runs(self, tick: int, limit: int) -> list[int]:
+        """Return the numbers of the next runs whose timers are due, in their order."""
+        return [row[0] for row in self._database.execute(self._queries.select_due, (tick, limit))]
+
+    def next_due(self) -> int | None:
+        """Return the tick of the next timer or timed hold, or None."""
+        row = self._database.one(self._queries.select_next_due)
+        ticks = [hold.until for hold in self.holds if hold.until is not None]
+        if row is not None:
+            ticks.append(int(row[0]))
+        return min(ticks) if ticks else None
+
+    def queue(self, channel: str, limit: int) -> list[tuple[int, int, str, int]]:
+        """Return the next intended sends (ready, run number, send key, attempt) of a channel, leaving out what a shared hold stops."""
+        scopes = {hold.scope for hold in self.holds}
+        if "*" in scopes or f"channel:{channel}" in scopes:
+            return []
+        found: list[tuple[int, int, str, int]] = []
+        for (plan,) in self._database.execute(self._queries.select_plan_names):
+            if f"plan:{plan}" not in scopes:
+                rows = self._database.execute(self._queries.select_queue, (channel, plan, limit))
+                found.extend((row[0], row[1], row[2], row[3]) for row in rows)
+        found.sort()
+        return found[:limit]
+
+    def dispatching(self) -> list[tuple[str, int]]:
+        """Return the attempts that were marked for dispatch and have no answer."""
+        return [(row[0], row[1]) for row in self._database.execute(self._queries.select_dispatching)]
+
+    # ---- writing ----------------------------------------------------------------------------------------------------------------
+
+    def apply(self, decision: Decision, snapshot: Snapshot, tick: int, seq: int, chain: Chain, cause: bytes) -> None:
+        """Write a decision. Entries that the decision names by their position become seqs of the log."""
+        base = chain.next_seq
+        self._write_contact(decision)
+        for entry in decision.entries:
+            if entry.contact:
+                self._append_linked(chain, entry, cause)
+            else:
+                chain.append(entry, cause, None)
+        due_before = {run.no: run.due for run in snapshot.runs}
+        for run in decision.runs:
+            self._write_run(run, due_before.get(run.no), tick)
+        for attempt in decision.attempts:
+            self._write_attempt(attempt)
+        for mark in decision.marks:
+            self._database.execute(self._queries.append_mark, (mark.send_key, mark.attempt, mark.mark, seq, tick))
+        for change in decision.counters:
+            self._database.execute(
+                self._queries.insert_counter, (change.name, change.bucket, change.settled, change.reserved)
+            )
+        if decision.holds or decision.released:
+            self.write_holds(decision.holds, decision.released, base)
+        self._write_contact_facts(decision, snapshot, base)
+        if decision.breaker is not None:
+            self.breakers[decision.breaker[0]] = decision.breaker[1]
+            self._database.execute(self._queries.insert_breaker, decision.breaker)
+
+    def _append_linked(self, chain: Chain, entry: Entry, cause: bytes) -> None:
+        row = self._database.one(self._queries.select_contact, (entry.contact,))
+        if row is None:
+            chain.append(entry, cause, None)
+            return
+        chain.append(entry, cause, (row[3], row[4]))
+        self._database.execute(self._queries.update_contact_chain, (row[3] + 1, chain.head.hex(), entry.contact))
+
+    def _write_contact(self, decision: Decision) -> None:
+        contact = decision.contact
+        if contact is None:
+            return
+        self._database.execute(
+            self._queries.insert_contact,
+            (
+                contact.contact,
+                canonical_trusted(contact.attributes).decode(),
+                canonical_trusted(contact.facts).decode(),
+                int(contact.erased),
+                0,
+                "",
+            ),
+        )
+        before: dict[str, str] = dict(self._database.execute(self._queries.select_tokens, (contact.contact,)))
+        for kind, token in before.items():
+            if contact.tokens.get(kind) != token:
+                self._database.execute(self._queries.delete_address, (token, contact.contact))
+        for kind in sorted(contact.tokens):
+            if before.get(kind) != contact.tokens[kind]:
+                self._database.execute(self._queries.insert_address, (contact.tokens[kind], kind, contact.contact))
+
+    def _write_run(self, run: Run, due_before: int | None, tick: int) -> None:
+        live = int(run.status in LIVE)
+        self._database.execute(
+            self._queries.insert_run,
+            (run.no, run.run, run.contact, run.plan, run.status, live, tick, _encode(run).decode()),
+        )
+        if run.no >= self.next_run_no:
+            self.next_run_no = run.no + 1
+        if run.due != due_before:
+            if run.due is None:
+                self._database.execute(self._queries.delete_timer, (run.no,))
+            else:
+                self._database.execute(self._queries.insert_timer, (run.no, run.due))
+
+    def _write_attempt(self, attempt: Attempt) -> None:
+        self._database.execute(
+            self._queries.insert_attempt,
+            (
+                attempt.send_key,
+                attempt.attempt,
+                attempt.run_no,
+                attempt.channel,
+                attempt.plan,
+                attempt.state,
+                attempt.ready,
+                _encode(attempt).decode(),
+            ),
+        )
+
+    def _write_contact_facts(self, decision: Decision, snapshot: Snapshot, base: int) -> None:
+        contact = snapshot.contact.contact if decision.contact is None else decision.contact.contact
+        for one in decision.suppress:
+            self._database.execute(
+                self._queries.insert_suppression, (one.subject, one.scope, one.reason, base + one.entry)
+            )
+        for subject, scope in decision.lift:
+            self._database.execute(self._queries.delete_suppression, (subject, scope))
+        for channel, purpose, consent in decision.consents:
+            self._database.execute(
+                self._queries.insert_consent,
+                (
+                    contact,
+                    channel,
+                    purpose,
+                    int(consent.granted),
+                    consent.consent_class,
+                    consent.expires,
+                    base + consent.entry,
+                ),
+            )
+        if decision.enrolment is not None:
+            plan, enrolment = decision.enrolment
+            self._database.execute(self._queries.insert_enrolment, (contact, plan, enrolment.ordinal, enrolment.tick))
+
+    def write_holds(self, holds: tuple[Hold, ...], released: tuple[tuple[str, str], ...], base: int) -> None:
+        """Set and release shared holds; `base` is the seq of the first entry of the decision."""
+        for scope, reason in released:
+            self._database.execute(self._queries.delete_hold, (scope, reason))
+        for hold in holds:
+            self._database.execute(self._queries.insert_hold, (hold.scope, hold.reason, hold.until, base + hold.entry))
+        self._load_holds()
+
+    def write_plan(self, plan: str, version: int, digest: str, entry: int) -> None:
+        """Make a plan version known."""
+        self._database.execute(self._queries.insert_plan, (plan, version, digest, entry))
+
+    def write_setting(self, key: str, value: object, entry: int) -> None:
+        """Change a setting."""
+        self._database.execute(self._queries.insert_setting, (key, canonical_trusted(value).decode(), entry))
+        self.settings[key] = value
+        self.setting_entries[key] = entry
+
+
+def _is(attempt: Attempt, run: Run) -> bool:
+    return attempt.send_key == run.send and attempt.attempt == run.attempt

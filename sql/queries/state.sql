@@ -1,0 +1,183 @@
+-- name: select_contact
+-- One contact without its addresses.
+SELECT attributes, facts, erased, cs, cp FROM contact WHERE contact = ?;
+
+-- name: insert_contact
+-- Add or change a contact.
+INSERT INTO contact (contact, attributes, facts, erased, cs, cp) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (contact) DO UPDATE SET attributes = excluded.attributes, facts = excluded.facts, erased = excluded.erased;
+
+-- name: update_contact_chain
+-- The contact's own chain has a new head.
+UPDATE contact SET cs = ?, cp = ? WHERE contact = ?;
+
+-- name: select_tokens
+-- The address tokens of a contact.
+SELECT kind, token FROM address WHERE contact = ? ORDER BY kind, token;
+
+-- name: select_address
+-- Whose address this is.
+SELECT contact FROM address WHERE token = ?;
+
+-- name: insert_address
+-- An address belongs to this contact from now on.
+INSERT INTO address (token, kind, contact) VALUES (?, ?, ?) ON CONFLICT (token) DO UPDATE SET contact = excluded.contact;
+
+-- name: delete_address
+-- An address is no longer this contact's.
+DELETE FROM address WHERE token = ? AND contact = ?;
+
+-- name: select_consents
+-- Consents and revocations of a contact.
+SELECT channel, purpose, granted, class, expires, entry FROM consent WHERE contact = ? ORDER BY channel, purpose;
+
+-- name: insert_consent
+-- Consent was granted or revoked.
+INSERT INTO consent (contact, channel, purpose, granted, class, expires, entry) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (contact, channel, purpose) DO UPDATE SET
+    granted = excluded.granted, class = excluded.class, expires = excluded.expires, entry = excluded.entry;
+
+-- name: select_suppressions
+-- Suppressions of a contact id or an address token.
+SELECT scope, reason, entry FROM suppression WHERE subject = ? ORDER BY scope;
+
+-- name: insert_suppression
+-- Suppress.
+INSERT INTO suppression (subject, scope, reason, entry) VALUES (?, ?, ?, ?)
+ON CONFLICT (subject, scope) DO UPDATE SET reason = excluded.reason, entry = excluded.entry;
+
+-- name: delete_suppression
+-- Lift a suppression.
+DELETE FROM suppression WHERE subject = ? AND scope = ?;
+
+-- name: select_plan_version
+-- The digest of a plan version.
+SELECT digest FROM plan WHERE plan = ? AND version = ?;
+
+-- name: select_newest_plan
+-- The newest version of a plan.
+SELECT version, digest FROM plan WHERE plan = ? ORDER BY version DESC LIMIT 1;
+
+-- name: select_plan_names
+-- Every plan that has a version.
+SELECT DISTINCT plan FROM plan ORDER BY plan;
+
+-- name: insert_plan
+-- A plan version was published.
+INSERT INTO plan (plan, version, digest, entry) VALUES (?, ?, ?, ?);
+
+-- name: select_enrolment
+-- How often and when last a contact entered a plan.
+SELECT ordinal, tick FROM enrolment WHERE contact = ? AND plan = ?;
+
+-- name: insert_enrolment
+-- A contact entered a plan.
+INSERT INTO enrolment (contact, plan, ordinal, tick) VALUES (?, ?, ?, ?)
+ON CONFLICT (contact, plan) DO UPDATE SET ordinal = excluded.ordinal, tick = excluded.tick;
+
+-- name: select_last_run
+-- The highest run number.
+SELECT run_no FROM run ORDER BY run_no DESC LIMIT 1;
+
+-- name: select_run
+-- One run by its number.
+SELECT body FROM run WHERE run_no = ?;
+
+-- name: select_run_by_id
+-- One run by its id.
+SELECT body FROM run WHERE run = ?;
+
+-- name: select_live_runs
+-- The live runs of a contact.
+SELECT body FROM run WHERE contact = ? AND live = 1 ORDER BY run_no;
+
+-- name: insert_run
+-- A new or changed run.
+INSERT INTO run (run_no, run, contact, plan, status, live, tick, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run_no) DO UPDATE SET status = excluded.status, live = excluded.live, tick = excluded.tick, body = excluded.body;
+
+-- name: insert_timer
+-- A run is due at a tick.
+INSERT INTO timer (run_no, due) VALUES (?, ?) ON CONFLICT (run_no) DO UPDATE SET due = excluded.due;
+
+-- name: delete_timer
+-- A run waits for nothing any more.
+DELETE FROM timer WHERE run_no = ?;
+
+-- name: select_due
+-- The next due timers in their order.
+SELECT run_no FROM timer WHERE due <= ? ORDER BY due, run_no LIMIT ?;
+
+-- name: select_next_due
+-- When the next timer is due.
+SELECT due FROM timer ORDER BY due, run_no LIMIT 1;
+
+-- name: select_attempt
+-- One attempt.
+SELECT body FROM attempt WHERE send_key = ? AND attempt = ?;
+
+-- name: select_newest_attempt
+-- The newest attempt of an intended send.
+SELECT body FROM attempt WHERE send_key = ? ORDER BY attempt DESC LIMIT 1;
+
+-- name: insert_attempt
+-- A new or changed attempt.
+INSERT INTO attempt (send_key, attempt, run_no, channel, plan, state, ready, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (send_key, attempt) DO UPDATE SET state = excluded.state, ready = excluded.ready, body = excluded.body;
+
+-- name: select_queue
+-- The next intended sends of one channel and plan.
+SELECT ready, run_no, send_key, attempt FROM attempt
+WHERE state = 'INTENDED' AND channel = ? AND plan = ? ORDER BY ready, run_no, send_key, attempt LIMIT ?;
+
+-- name: select_dispatching
+-- What was in flight.
+SELECT send_key, attempt FROM attempt WHERE state = 'DISPATCHING' ORDER BY send_key, attempt;
+
+-- name: select_counter
+-- One counter bucket.
+SELECT settled, reserved FROM counter WHERE name = ? AND bucket = ?;
+
+-- name: insert_counter
+-- Add to a counter bucket.
+INSERT INTO counter (name, bucket, settled, reserved) VALUES (?, ?, ?, ?)
+ON CONFLICT (name, bucket) DO UPDATE SET
+    settled = counter.settled + excluded.settled, reserved = counter.reserved + excluded.reserved;
+
+-- name: select_holds
+-- Every shared hold.
+SELECT scope, reason, until, entry FROM hold ORDER BY scope, reason;
+
+-- name: insert_hold
+-- A queue stops.
+INSERT INTO hold (scope, reason, until, entry) VALUES (?, ?, ?, ?)
+ON CONFLICT (scope, reason) DO UPDATE SET until = excluded.until, entry = excluded.entry;
+
+-- name: delete_hold
+-- A queue moves again.
+DELETE FROM hold WHERE scope = ? AND reason = ?;
+
+-- name: select_settings
+-- Every setting.
+SELECT key, value, entry FROM setting ORDER BY key;
+
+-- name: insert_setting
+-- Change a setting.
+INSERT INTO setting (key, value, entry) VALUES (?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value, entry = excluded.entry;
+
+-- name: select_breakers
+-- Failures in a row by channel.
+SELECT channel, failures FROM breaker ORDER BY channel;
+
+-- name: insert_breaker
+-- A channel's failures in a row.
+INSERT INTO breaker (channel, failures) VALUES (?, ?) ON CONFLICT (channel) DO UPDATE SET failures = excluded.failures;
+
+-- name: select_document
+-- One document.
+SELECT kind, seq, body FROM document WHERE digest = ?;
+
+-- name: append_mark
+-- One mark of an attempt.
+INSERT INTO ledger (send_key, attempt, mark, seq, tick) VALUES (?, ?, ?, ?, ?);
