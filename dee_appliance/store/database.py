@@ -15,7 +15,6 @@ Rules a change must keep:
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,14 +22,30 @@ import apsw
 
 from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
 from dee_appliance.store import schema, settings
-from dee_appliance.store.header import require_ours, size_or_zero, wal_of
+from dee_appliance.store.durable import StorageFailed, draft_beside, publish
+from dee_appliance.store.header import require_ours, shm_of, size_or_zero, wal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
+__all__ = [
+    "Database",
+    "Row",
+    "StorageFailed",
+    "Transaction",
+    "Value",
+    "create",
+    "open_reader",
+    "open_scratch",
+    "open_writer",
+]
+
 Value = int | str | bytes | None
 Row = tuple[Any, ...]
+
+COMPACT_IN_MEMORY_BYTES = 128 << 20
+COPY_PAGES = 1_000
 
 _BUSY = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
 _DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
@@ -45,10 +60,6 @@ _STORAGE = (
     apsw.NoMemError,
     apsw.InternalError,
 )
-
-
-class StorageFailed(HostError):
-    """Reading, writing or syncing the file failed. Nothing more is committed on this connection: end the process."""
 
 
 class Database:
@@ -148,6 +159,48 @@ class Database:
             self._translate(error)
             raise
         return [] if lines == ["ok"] else lines
+
+    def compact(self) -> None:
+        """Write the whole file anew (VACUUM), so that nothing of what was deleted is left between its rows."""
+        connection = self._connection
+        in_memory = self.path.stat().st_size <= COMPACT_IN_MEMORY_BYTES
+        authorizer = connection.authorizer
+        connection.authorizer = None
+        connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 1)
+        try:
+            self._cursor.execute(f"PRAGMA temp_store = {'MEMORY' if in_memory else 'FILE'}").fetchall()
+            self._cursor.execute("VACUUM").fetchall()
+            self._cursor.execute("PRAGMA temp_store = MEMORY").fetchall()
+        except apsw.Error as error:
+            self._translate(error)
+            raise
+        finally:
+            connection.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+            connection.authorizer = authorizer
+
+    def copy_pages(self, draft: Path, progress: Callable[[int, int], None] | None = None) -> None:
+        """Copy the file as it is now, page by page, into an empty file. `progress` gets pages done and in all."""
+        target = _connect(draft, apsw.SQLITE_OPEN_READWRITE)
+        try:
+            self.execute("BEGIN")
+            self.execute(
+                "SELECT count(*) FROM sqlite_schema"
+            )  # from here on this connection sees one state of the file
+            with target.backup("main", self._connection, "main") as backup:
+                while not backup.done:
+                    backup.step(COPY_PAGES)
+                    if progress is not None:
+                        progress(backup.page_count - backup.remaining, backup.page_count)
+            # At rest: a copy can then be read where nothing can be written beside it. The first writer makes it WAL again.
+            target.execute("PRAGMA journal_mode = DELETE").fetchall()
+        except (apsw.FullError, apsw.CantOpenError) as error:
+            raise HostError(f"the copy could not be written: {error}", where=str(draft.parent)) from error
+        except apsw.Error as error:
+            self._translate(error)
+            raise
+        finally:
+            self._rollback()
+            target.close(force=True)
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the file's schema."""
@@ -269,45 +322,13 @@ def create(path: Path, fill: Callable[[Database], None]) -> None:
             database.close()
         publish(draft, path)
     finally:
-        for leftover in (draft, wal_of(draft)):
-            leftover.unlink(missing_ok=True)
+        remove_database(draft)
 
 
-def draft_beside(path: Path) -> Path:
-    """Return the name of a new empty file in the folder of `path`, readable by its owner only. Raises HostError."""
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
-    except OSError as error:
-        raise HostError(
-            f"the folder cannot be written: {os.strerror(error.errno or 0)}", where=str(path.parent)
-        ) from error
-    os.close(descriptor)
-    return Path(name)
-
-
-def publish(draft: Path, path: Path) -> None:
-    """Give a finished draft its name, durably, unless the name was taken meanwhile (Refused)."""
-    try:
-        sync(draft)
-        try:
-            os.link(draft, path)
-        except PermissionError:
-            # File systems without hard links; the name was free a moment ago.
-            draft.rename(path)
-        sync(path.parent)
-    except FileExistsError as error:
-        raise Refused("there is a file already", where=str(path), hint="choose another name") from error
-    except OSError as error:
-        raise HostError(f"the file cannot be written: {os.strerror(error.errno or 0)}", where=str(path)) from error
-
-
-def sync(path: Path) -> None:
-    """Make a closed file or a folder durable (fsync)."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def remove_database(path: Path) -> None:
+    """Delete a draft or a private copy with everything SQLite keeps beside it."""
+    for name in (path, wal_of(path), shm_of(path), path.with_name(path.name + "-journal")):
+        name.unlink(missing_ok=True)
 
 
 def _open_new(draft: Path, path: Path) -> Database:
@@ -315,7 +336,7 @@ def _open_new(draft: Path, path: Path) -> Database:
     try:
         settings.harden(connection)
         settings.configure(connection, durable=True)
-        connection.execute(schema.schema_text())
+        connection.execute(f"BEGIN; {schema.schema_text()} COMMIT")
         _require_wal(connection, path)
         connection.authorizer = settings.authorize_writing
     except apsw.Error as error:
