@@ -180,7 +180,7 @@ class Database:
 
     def copy_pages(self, draft: Path, progress: Callable[[int, int], None] | None = None) -> None:
         """Copy the file as it is now, page by page, into an empty file. `progress` gets pages done and in all."""
-        target = _connect(draft, apsw.SQLITE_OPEN_READWRITE)
+        target = connect(draft, apsw.SQLITE_OPEN_READWRITE)
         try:
             self.execute("BEGIN")
             self.execute(
@@ -243,7 +243,7 @@ class Database:
             ) from error
         if isinstance(error, apsw.InterruptError):
             raise EvidenceError("reading the file took too long", where=where, hint="allow it more time") from error
-        if isinstance(error, _DAMAGED) and not self.writable:
+        if isinstance(error, (*_DAMAGED, apsw.TooBigError)) and not self.writable:
             raise EvidenceError(f"the file is damaged: {error}", where=where, hint="restore it from a copy") from error
         if isinstance(error, _STORAGE):
             self._fail(error)
@@ -332,7 +332,7 @@ def remove_database(path: Path) -> None:
 
 
 def _open_new(draft: Path, path: Path) -> Database:
-    connection = _connect(draft, apsw.SQLITE_OPEN_READWRITE)
+    connection = connect(draft, apsw.SQLITE_OPEN_READWRITE)
     try:
         settings.harden(connection)
         settings.configure(connection, durable=True)
@@ -356,13 +356,13 @@ def open_writer(path: Path, *, reverse_unordered: bool = False) -> Database:
     header = require_ours(path)
     if not os.access(path, os.W_OK):
         raise HostError("the file may not be written by this user", where=str(path))
-    connection = _connect(path, apsw.SQLITE_OPEN_READWRITE)
+    connection = connect(path, apsw.SQLITE_OPEN_READWRITE)
     database = Database(connection, path, writable=True)
     try:
         # Until the file has passed its checks, closing it must not move its WAL.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1 if header.wal_bytes else 0)
         settings.harden(connection)
-        _require_schema(connection, path)
+        require_schema(connection, path)
         settings.configure(connection, durable=True)
         _require_wal(connection, path)
         connection.config(apsw.SQLITE_DBCONFIG_REVERSE_SCANORDER, int(reverse_unordered))
@@ -385,12 +385,12 @@ def open_reader(path: Path, *, vault: bool = True) -> Database:
     settings.require_sqlite()
     path = Path(os.path.realpath(path))
     header = require_ours(path, newer=True)
-    connection = _connect(path, apsw.SQLITE_OPEN_READONLY)
+    connection = connect_immutable(path) if _is_at_rest(path) else connect(path, apsw.SQLITE_OPEN_READONLY)
     database = Database(connection, path, writable=False)
     try:
         settings.harden(connection)
         if header.file_format <= schema.FILE_FORMAT:
-            _require_schema(connection, path)
+            require_schema(connection, path)
         settings.configure(connection, durable=True)
         connection.authorizer = settings.authorize_reading if vault else settings.authorize_without_vault
     except apsw.Error as error:
@@ -418,11 +418,28 @@ def open_scratch(path: Path | None = None, *, reverse_unordered: bool = False) -
     return Database(connection, path or Path(":memory:"), writable=True)
 
 
-def _connect(path: Path, flags: int) -> apsw.Connection:
+def connect(path: Path, flags: int) -> apsw.Connection:
+    """Open a connection with nothing set yet. For this room only. Raises HostError."""
     try:
         return apsw.Connection(str(path), flags=flags, statementcachesize=settings.STATEMENT_CACHE)
     except apsw.Error as error:
         raise HostError(f"the file cannot be opened: {error}", where=str(path)) from error
+
+
+def connect_immutable(path: Path) -> apsw.Connection:
+    """Open a connection to a file that nobody writes to, without a lock and without its WAL. Raises HostError."""
+    name = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    try:
+        uri = f"file:{name}?mode=ro&immutable=1"
+        return apsw.Connection(uri, flags=flags, statementcachesize=settings.STATEMENT_CACHE)
+    except apsw.Error as error:
+        raise HostError(f"the file cannot be opened: {error}", where=str(path)) from error
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Whether the file lies where this user cannot write and nobody has it open: then SQLite cannot share it, nor need to."""
+    return not (os.access(path.parent, os.W_OK) or wal_of(path).exists() or shm_of(path).exists())
 
 
 def _give_up(database: Database, error: apsw.Error) -> None:
@@ -441,7 +458,8 @@ def _require_wal(connection: apsw.Connection, path: Path) -> None:
         raise HostError("the file system cannot hold a write-ahead log", where=str(path), hint="use a local disk")
 
 
-def _require_schema(connection: apsw.Connection, path: Path) -> None:
+def require_schema(connection: apsw.Connection, path: Path) -> None:
+    """Raise EvidenceError when the tables, indexes and triggers of the opened file are not ours."""
     if schema.fingerprint(connection) != schema.expected_fingerprint():
         first, *others = [*schema.differences(connection), ""]
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
