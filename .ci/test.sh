@@ -21,9 +21,21 @@ bin=.venv/bin
 "$bin/python" -m pip install --quiet --constraint packaging/constraints.txt --editable . --group dev
 "$bin/python" -m pip list --format freeze
 
-set -x
-"$bin/ruff" check .
-"$bin/ruff" format --check .
-"$bin/mypy"
-"$bin/lint-imports"
-exec "$bin/python" -m pytest -n 2 --dist loadgroup "$@"
+# Every check runs, so that one push shows every fault; the tests come last.
+failed=
+check() {
+    echo
+    echo "+ $*"
+    "$@" || failed="$failed $(basename "$1")"
+}
+check "$bin/ruff" check .
+check "$bin/ruff" format --check --quiet .
+check "$bin/mypy"
+check "$bin/lint-imports"
+# By file, so that what a file builds for its tests is built once; in the order found, so that the long files do not come last.
+check "$bin/pytest" -n 2 --dist loadfile --no-loadscope-reorder "$@"
+
+if [ -n "$failed" ]; then
+    echo "did not pass:$failed" >&2
+    exit 1
+fi

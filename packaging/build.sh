@@ -32,6 +32,7 @@ bin=$work/venv/bin
 (cd "$root" && "$bin/python" -m pip install --quiet --constraint packaging/constraints.txt . --group binary)
 
 export PYTHONHASHSEED=0
+export PYINSTALLER_CONFIG_DIR="$work/cache" # the user's cache is shared with other builds and other stripped libraries
 SOURCE_DATE_EPOCH=$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 315532800) # zip files begin in 1980
 export SOURCE_DATE_EPOCH
 

@@ -30,7 +30,6 @@ HOST_ZONES = "/usr/share/zoneinfo"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("binary"),
     pytest.mark.skipif(sys.platform != "linux", reason="the binary is built on Linux"),
     pytest.mark.skipif(
         not all(shutil.which(tool) for tool in ("objcopy", "objdump", "strip")),
@@ -39,7 +38,7 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What build.sh leaves behind."""
     if given := os.environ.get("DEE_DIST"):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = {"dee_appliance": "dee_appliance", "sql": "dee_appliance/sql", "examples": "dee_appliance/examples"}
 WAYS = ["wheel", "wheel from the source archive", "editable", "bare checkout"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.slow
 
 LOCATE = """
 import json, pathlib, dee_appliance
