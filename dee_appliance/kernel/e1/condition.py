@@ -28,9 +28,9 @@ from dee_appliance.kernel.e1.condition_check import (
     ValueType,
     check,
     is_date,
+    reads_of,
     type_of_call,
     type_of_read,
-    usage_of,
 )
 from dee_appliance.kernel.e1.condition_parser import (
     INT_MAX,
@@ -132,15 +132,15 @@ def compile_condition(text: str, scope: Scope) -> Condition:
     """
     node = parse(text)
     check(node, scope)
-    usage = usage_of(node)
+    reads = reads_of(node)
     return Condition(
         text=text,
-        attributes=usage.attributes,
-        optional_attributes=usage.optional_attributes,
-        variables=usage.variables,
-        optional_variables=usage.optional_variables,
-        functions=usage.functions,
-        facts=usage.facts,
+        attributes=reads.attributes,
+        optional_attributes=reads.optional_attributes,
+        variables=reads.variables,
+        optional_variables=reads.optional_variables,
+        functions=reads.functions,
+        facts=reads.facts,
         rule=_closure(node, scope),
     )
 

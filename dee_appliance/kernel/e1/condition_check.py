@@ -6,7 +6,7 @@ at run time (`condition`).
 Rules a change must keep:
 - Only values of one type are compared, so that no answer depends on how a language orders or converts mixed values. A string
   constant takes the type of what it is compared with and must be a possible value of it, or a slip would be false for ever.
-- `Usage` promises: with every required attribute and variable present, no evaluation fails for an absent one, and evaluation asks
+- `Reads` promises: with every required attribute and variable present, no evaluation fails for an absent one, and evaluation asks
   for no fact that is not listed. Enrolment and the prefetch of a snapshot rely on it.
 """
 
@@ -70,7 +70,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         return self.attributes if root == "contact" else self.variables
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Reads(msgspec.Struct, frozen=True, kw_only=True):
     """What a condition reads. Every tuple is sorted and free of repeats.
 
     A read of `contact.x` is guarded when each way of getting to it, from left to right, has already found `has(contact.x)` true.
@@ -141,8 +141,8 @@ def type_of_call(node: Call, scope: Scope) -> ValueType:
     return _OUTCOME if signature.result == "outcome" else ValueType(signature.result)
 
 
-def usage_of(node: Node) -> Usage:
-    """What a checked condition reads; see `Usage` for the meaning of each part."""
+def reads_of(node: Node) -> Reads:
+    """What a checked condition reads; see `Reads` for the meaning of each part."""
     reads: dict[_Name, bool] = {}
     calls: dict[tuple[str, str], None] = {}
     _collect(node, frozenset(), reads, calls)
@@ -150,7 +150,7 @@ def usage_of(node: Node) -> Usage:
     def names(root: str, *, required: bool) -> tuple[str, ...]:
         return tuple(name for at, name in sorted(reads) if at == root and reads[at, name] is required)
 
-    return Usage(
+    return Reads(
         attributes=names("contact", required=True),
         optional_attributes=names("contact", required=False),
         variables=names("var", required=True),
