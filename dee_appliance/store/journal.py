@@ -22,7 +22,6 @@ from dee_appliance.kernel.e1.input import (
     Answered,
     Arm,
     Clock,
-    ClockConfirm,
     ConfigSet,
     ConsentSet,
     ContactErase,
@@ -211,7 +210,7 @@ class Journal:
                 outcome = self._clock(row, value, cause)
             case Pull():
                 outcome = self._pull(row, value, cause)
-            case PlanPublish() | PolicySet() | ZonesUse() | HoldSet() | ConfigSet() | Arm() | ClockConfirm():
+            case PlanPublish() | PolicySet() | ZonesUse() | HoldSet() | ConfigSet() | Arm():
                 outcome = self._file(row, value, cause)
             case _:
                 outcome = self._contact(row, value, cause)
@@ -331,7 +330,7 @@ class Journal:
     def _file(
         self,
         row: InputRow,
-        value: PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm | ClockConfirm,
+        value: PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm,
         cause: bytes,
     ) -> str:
         decision = decide_file(self._file_view(row, value), value)
@@ -358,7 +357,7 @@ class Journal:
     def _file_view(
         self,
         row: InputRow,
-        value: PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm | ClockConfirm,
+        value: PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm,
     ) -> FileView:
         match value:
             case PlanPublish():
@@ -378,8 +377,6 @@ class Journal:
             case Arm():
                 incarnation = self.state.settings.get("incarnation", 0)
                 return FileView(tick=row.tick, incarnation=incarnation if isinstance(incarnation, int) else 0)
-            case ClockConfirm():
-                return FileView(tick=row.tick)
 
     def _has(self, digest: str, kind: str, seq: int) -> bool:
         """Tell whether the document was in the file when this input was applied (a replay has later ones as well)."""

@@ -82,7 +82,8 @@ class State:
         row = self._database.one(self._queries.select_document, (digest,))
         return None if row is None else (row[0], row[1], row[2])
 
-    def _required_document(self, digest: str) -> str:
+    def required_document(self, digest: str) -> str:
+        """Return the body of a document that must be there. Raises EvidenceError."""
         row = self.document(digest)
         if row is None:
             raise EvidenceError(f"the document {digest} is not in the file", hint="run `dee verify`")
@@ -94,7 +95,7 @@ class State:
         if compiled is None:
             if len(self._plans) >= PLANS_KEPT:
                 self._plans.clear()
-            compiled = CompiledPlan(decode_plan(self._required_document(digest).encode()), digest)
+            compiled = CompiledPlan(decode_plan(self.required_document(digest).encode()), digest)
             self._plans[digest] = compiled
         return compiled
 
@@ -111,7 +112,7 @@ class State:
         digest = str(self.settings["zones"])
         table = self._zones.get(digest)
         if table is None:
-            table = ZoneTable(msgspec.json.decode(self._required_document(digest)))
+            table = ZoneTable(msgspec.json.decode(self.required_document(digest)))
             self._zones[digest] = table
         return table
 
@@ -119,7 +120,7 @@ class State:
         """Return the policy in use and the entry that set it."""
         digest = str(self.settings["policy"])
         if digest not in self._policies:
-            self._policies = {digest: decode_policy(self._required_document(digest).encode())}
+            self._policies = {digest: decode_policy(self.required_document(digest).encode())}
         return self._policies[digest], self.setting_entries["policy"]
 
     # ---- reading ----------------------------------------------------------------------------------------------------------------

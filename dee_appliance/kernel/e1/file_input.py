@@ -9,7 +9,6 @@ from typing import Literal
 
 from dee_appliance.kernel.e1.input import (
     Arm,
-    ClockConfirm,
     ConfigSet,
     HoldSet,
     PlanPublish,
@@ -19,8 +18,8 @@ from dee_appliance.kernel.e1.input import (
 from dee_appliance.kernel.e1.run import Entry, Frozen, Hold
 from dee_appliance.kernel.e1.turn import file_core
 
-HALT = "halt"
-PlainFileInput = PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm | ClockConfirm
+HALTS = ("halt", "clock_jumped", "long_outage")
+PlainFileInput = PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm
 
 SETTINGS: dict[str, type] = {
     "trial": bool,
@@ -30,6 +29,7 @@ SETTINGS: dict[str, type] = {
     "sender.domain": str,
     "sender.name": str,
     "sender.email": str,
+    "sender.phone": str,
     "sender.unsubscribe": str,
     "clock.max_outage_s": int,
     "clock.max_skew_s": int,
@@ -55,7 +55,7 @@ class FileDecision(Frozen, frozen=True, kw_only=True):
     """What the input does: entries, and at most one change of the file's state."""
 
     entries: tuple[Entry, ...]
-    change: Literal["", "plan", "policy", "zones", "setting", "incarnation", "clock"] = ""
+    change: Literal["", "plan", "policy", "zones", "setting", "incarnation"] = ""
     holds: tuple[Hold, ...] = ()
     released: tuple[tuple[str, str], ...] = ()
     outcome: str = "done"
@@ -81,8 +81,6 @@ def decide_file(view: FileView, cause: PlainFileInput) -> FileDecision:
                 return _refused(view, "arm", "incarnation")
             detail: dict[str, object] = {"incarnation": cause.incarnation, "actor": cause.actor}
             return _done(view, "arm", "armed", detail, "incarnation")
-        case ClockConfirm():
-            return _done(view, "clock", "confirmed", {"actor": cause.actor}, "clock")
 
 
 def _publish(view: FileView, cause: PlanPublish) -> FileDecision:
@@ -100,7 +98,7 @@ def _policy(view: FileView, cause: PolicySet) -> FileDecision:
     if not view.document:
         return _refused(view, "policy", "unknown_document")
     # Queues that a limit of the old policy holds are asked again under the new one.
-    released = tuple((hold.scope, hold.reason) for hold in view.holds if hold.reason not in (HALT, "channel_unavailable"))
+    released = tuple((hold.scope, hold.reason) for hold in view.holds if hold.reason not in (*HALTS, "channel_unavailable"))
     entry = _entry(view, "policy", "set", {"digest": cause.digest, "released": len(released)})
     return FileDecision(entries=(entry,), change="policy", released=released)
 
@@ -109,8 +107,8 @@ def _hold(view: FileView, cause: HoldSet) -> FileDecision:
     detail: dict[str, object] = {"scope": cause.scope, "actor": cause.actor}
     there = [hold for hold in view.holds if hold.scope == cause.scope]
     if cause.on:
-        hold = Hold(scope=cause.scope, reason=HALT, entry=0)
-        return FileDecision(entries=(_entry(view, "halt", "halted", detail),), holds=(hold,))
+        hold = Hold(scope=cause.scope, reason=cause.reason, entry=0)
+        return FileDecision(entries=(_entry(view, "halt", cause.reason, detail),), holds=(hold,))
     if not there:
         return _refused(view, "release", "not_held", detail)
     detail["reasons"] = [hold.reason for hold in there]
@@ -138,7 +136,7 @@ def _done(
     action: str,
     outcome: str,
     detail: dict[str, object],
-    change: Literal["plan", "policy", "zones", "setting", "incarnation", "clock"],
+    change: Literal["plan", "policy", "zones", "setting", "incarnation"],
 ) -> FileDecision:
     return FileDecision(entries=(_entry(view, action, outcome, detail),), change=change)
 

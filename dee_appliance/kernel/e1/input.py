@@ -148,10 +148,11 @@ class ZonesUse(Payload, frozen=True, kw_only=True):
 
 
 class HoldSet(Payload, frozen=True, kw_only=True):
-    """An operator halts (`on`) or releases a scope: "*", "channel:NAME" or "plan:NAME"."""
+    """A scope is halted (`on`) or released: "*", "channel:NAME" or "plan:NAME". The loop itself halts when the clock is in doubt."""
 
     scope: str
     on: bool
+    reason: Literal["halt", "clock_jumped", "long_outage"] = "halt"
     actor: str = "operator"
 
 
@@ -170,16 +171,10 @@ class Arm(Payload, frozen=True, kw_only=True):
     actor: str = "operator"
 
 
-class ClockConfirm(Payload, frozen=True, kw_only=True):
-    """A person confirmed that the clock is right after a jump or a long outage."""
-
-    actor: str = "operator"
-
-
 ContactInput = (
     ContactPut | ContactErase | ConsentSet | SuppressionSet | Enroll | Event | Verb | TaskDone | Answered
 )
-FileInput = Clock | Pull | PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm | ClockConfirm
+FileInput = Clock | Pull | PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm
 Input = ContactInput | FileInput
 
 INPUTS: dict[str, type[Input]] = {
@@ -200,7 +195,6 @@ INPUTS: dict[str, type[Input]] = {
     "hold.set": HoldSet,
     "config.set": ConfigSet,
     "file.arm": Arm,
-    "clock.confirm": ClockConfirm,
 }
 KIND_OF: dict[type[Input], str] = {struct: kind for kind, struct in INPUTS.items()}
 _DECODERS = {kind: msgspec.json.Decoder(struct) for kind, struct in INPUTS.items()}

@@ -1,0 +1,121 @@
+"""The dispatcher: hands permitted messages to adapters, and turns their answers into inbox rows. The only place that catches ChannelError.
+
+Nothing comes here before the pull that made the permit has been committed with a full sync and the tip has been written. An answer that
+is lost on the way (a crash) leaves the attempt DISPATCHING, and the next start records it as unknown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dee_appliance.channels.interface import Message
+from dee_appliance.errors import ChannelError
+from dee_appliance.kernel.e1.encoding import canonical
+from dee_appliance.kernel.e1.input import Answered, Event, encode_input
+from dee_appliance.store.inbox import InboxRow
+
+if TYPE_CHECKING:
+    from dee_appliance.channels.interface import Adapter, Answer
+    from dee_appliance.content.rendering import Prepared
+    from dee_appliance.kernel.e1.plan import Channel
+    from dee_appliance.kernel.e1.run import Permit
+
+MAX_NOTE_CHARS = 2_000
+
+
+class Dispatcher:
+    """The adapters of one open file. `places` bounds the attempts in flight per channel."""
+
+    def __init__(self, adapters: dict[Channel, Adapter], places: dict[Channel, int]) -> None:
+        self._adapters = adapters
+        self._places = places
+        self._refused: list[InboxRow] = []
+
+    def channels(self) -> list[Channel]:
+        """Return the channels that have an adapter, in a fixed order."""
+        return sorted(self._adapters)
+
+    def free(self, channel: Channel) -> int:
+        """Return how many more attempts the channel may have in flight."""
+        return max(self._places[channel] - self._adapters[channel].in_flight(), 0)
+
+    def in_flight(self) -> int:
+        """Return how many attempts wait for an answer."""
+        return sum(adapter.in_flight() for adapter in self._adapters.values()) + len(self._refused)
+
+    def submit(self, permit: Permit, prepared: Prepared, now: int) -> None:
+        """Hand one message to its adapter. A refusal on the spot becomes an answer like any other."""
+        message = Message(
+            channel=permit.channel,
+            send_key=permit.send_key,
+            attempt=permit.attempt,
+            to=prepared.to,
+            sender=prepared.sender,
+            body=prepared.body,
+            text=prepared.text,
+            script=prepared.script,
+            resends=permit.resends,
+        )
+        try:
+            self._adapters[permit.channel].submit(permit, message)
+        except ChannelError as error:
+            outcome = Answered(
+                send_key=permit.send_key,
+                attempt=permit.attempt,
+                outcome="rejected" if error.certain else "unknown",
+                kind=_kind(error.kind),
+                code=error.code,
+            )
+            self._refused.append(_row(permit.channel, outcome, now, {}))
+
+    def answers(self, now: int, timeout_s: float) -> list[InboxRow]:
+        """Move everything in flight on and return what was answered as inbox rows, waiting at most `timeout_s` for the first."""
+        rows, self._refused = self._refused, []
+        waiting = [channel for channel in self.channels() if self._adapters[channel].in_flight()]
+        for position, channel in enumerate(waiting):
+            patience = timeout_s if position == 0 and not rows else 0.0
+            for send_key, attempt, answer in self._adapters[channel].poll(patience):
+                rows.extend(_rows(channel, send_key, attempt, answer, now))
+        return rows
+
+    def close(self) -> list[tuple[Channel, str, int, Answer]]:
+        """Stop every adapter and return the answers that came with it."""
+        last: list[tuple[Channel, str, int, Answer]] = []
+        for channel in self.channels():
+            adapter = self._adapters[channel]
+            adapter.close()
+            last.extend((channel, *answered) for answered in adapter.poll(0))
+        return last
+
+
+def _kind(text: str) -> str:
+    return text if text in ("none", "transient", "permanent", "config") else "none"
+
+
+def _rows(channel: Channel, send_key: str, attempt: int, answer: Answer, now: int) -> list[InboxRow]:
+    outcome = Answered(
+        send_key=send_key,
+        attempt=attempt,
+        outcome=answer.outcome,
+        kind=answer.kind,
+        code=answer.code,
+        cost_micros=answer.cost_micros,
+    )
+    kept = {name: text[:MAX_NOTE_CHARS] for name, text in (("ref", answer.provider_ref), ("note", answer.note)) if text}
+    rows = [_row(channel, outcome, now, kept)]
+    if answer.call_outcome is not None:
+        event = Event(name=f"call.{answer.call_outcome}", send_key=send_key, cost_micros=answer.cost_micros, source="adapter")
+        rows.append(InboxRow(source="adapter", received=now, kind="event", payload=encode_input(event)))
+    return rows
+
+
+def _row(channel: Channel, outcome: Answered, now: int, kept: dict[str, str]) -> InboxRow:
+    del channel
+    private: dict[str, object] | None = None
+    if kept:
+        # The provider's text may name the recipient: it goes to the vault, under the send key, until the contact is erased.
+        key = f"answer:{outcome.send_key}:{outcome.attempt}"
+        private = {"answer": {key: canonical(kept).decode()}}
+    return InboxRow(
+        source="adapter", received=now, kind="attempt.answered", payload=encode_input(outcome), private=private
+    )

@@ -1,0 +1,58 @@
+"""The vault: the only table with personal data. Reading it for rendering, and the file's own secrets.
+
+`profile` is one canonical JSON object per version; the newest row counts. The contact's `secret` keys the commitments to its data, and
+the file's `secret` (contact '') keys address and dedupe tokens, so that suppression and dedupe work after an erasure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dee_appliance.store.queries import load_queries
+
+if TYPE_CHECKING:
+    from dee_appliance.store.database import Database
+
+FILE = ""
+NO_SECRET = bytes(32)
+
+
+class VaultQueries(msgspec.Struct, frozen=True, kw_only=True):
+    """sql/queries/vault.sql."""
+
+    select_vault: str
+    select_vault_rows: str
+
+
+class Vault:
+    """Reads personal data of one open file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = load_queries(VaultQueries, "vault")
+
+    def newest(self, contact: str, field: str) -> str | None:
+        """Return the newest value of a field, or None."""
+        row = self._database.one(self._queries.select_vault, (contact, field))
+        return None if row is None else str(row[0])
+
+    def profile(self, contact: str) -> dict[str, str]:
+        """Return the contact's profile; empty if there is none or it was erased."""
+        text = self.newest(contact, "profile")
+        return {} if text is None else msgspec.json.decode(text, type=dict[str, str])
+
+    def secret(self, contact: str) -> bytes:
+        """Return the secret that keys commitments of this contact (or of the file); zeros once it was erased."""
+        text = self.newest(contact, "secret")
+        return NO_SECRET if text is None else bytes.fromhex(text)
+
+    def variables(self, run: str) -> dict[str, str]:
+        """Return the free-text variables that a run was enrolled with."""
+        text = self.newest(run, "variables")
+        return {} if text is None else msgspec.json.decode(text, type=dict[str, str])
+
+    def rows(self, contact: str) -> list[tuple[str, int, str]]:
+        """Return everything that is kept of a contact as (field, input seq, value)."""
+        return [(row[0], row[1], row[2]) for row in self._database.execute(self._queries.select_vault_rows, (contact,))]
