@@ -48,7 +48,7 @@ ORDER_BLIND = {"all", "any", "bool", "frozenset", "len", "max", "min", "set", "s
 IN_ORDER = {"dict", "enumerate", "filter", "iter", "join", "list", "map", "next", "reversed", "tuple", "zip"}
 
 # One letter of each in brackets, so that this file does not hold what it looks for.
-LEFT_OVER = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X|H[A]CK|NotImplemented[E]rror)\b")
+LEFT_OVER = re.compile(r"\b(T[O]DO|F[I]XME|H[A]CK|NotImplemented[E]rror)\b|\bX[X]X[ :]")
 VAGUE_NAME = re.compile(r"(^|_)(util|utils|helper|helpers|manager|misc|stuff)(_|$)|(Helper|Manager|Util|Utils)$")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(w[o]rk|r[o]ot|h[o]me|U[s]ers)/\w|\.py[e]nv\b")
 
