@@ -38,7 +38,7 @@ def normalise_email(text: str) -> str:
     if not given:
         raise AddressInvalid("email_empty", "there is no e-mail address")
     try:
-        found = validate_email(given, check_deliverability=False, allow_smtputf8=False)
+        found = validate_email(given, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError as problem:
         raise AddressInvalid("email_syntax", str(problem)) from None
     if found.ascii_email is None:
@@ -87,9 +87,9 @@ def destination_prefix(e164: str) -> str:
 def zones_of_number(e164: str) -> tuple[str, ...]:
     """Return the sorted IANA ids of every place the number may be; empty when it says nothing about place.
 
-    A geographic number gives the zones of its area, a mobile number of a country without area codes for mobiles gives all zones
-    of the country. Toll-free, premium, shared-cost, personal, IP and unassigned numbers give none: they carry no evidence of
-    place, and then the declared zone decides alone or the gate denies.
+    A geographic number gives the zones of its area (in North America: of the whole area code), a mobile number of a country
+    without area codes for mobiles gives all zones of the country. Toll-free, premium, shared-cost, personal, IP and unassigned
+    numbers give none: they carry no evidence of place, and then the declared zone decides alone or the gate denies.
     """
     return describe_number(e164).zones
 

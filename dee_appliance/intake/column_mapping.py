@@ -108,7 +108,10 @@ def parse_mapping(pairs: Iterable[str], *, automatic: bool = True) -> ColumnMapp
 def resolve_columns(header: tuple[str, ...], mapping: ColumnMapping, *, where: str) -> ResolvedColumns:
     """Apply a mapping to a header. Raises Refused, naming the columns, when it does not fit or no column holds an address."""
     positions = _positions(header, where)
-    used = {_position_of(column, header, where): column for column in mapping.columns}
+    used: dict[int, MappedColumn] = {}
+    for column in mapping.columns:
+        at = _position_of(column, header, where)
+        used[at] = msgspec.structs.replace(column, column=header[at])
     if len(used) < len(mapping.columns):
         raise Refused("one column is mapped to two fields", where=where, hint="map each column once")
     if mapping.automatic:

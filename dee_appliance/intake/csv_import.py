@@ -241,8 +241,8 @@ def _count_of(outcome: Outcome) -> str:
 class _FirstLines:
     """Where each identity (16 bytes of a hash) was first seen.
 
-    An open-addressing table over arrays, 24 bytes a slot and half full at most: a dict would need about twice that, and a file of
-    a million rows has three million identities.
+    An open-addressing table over arrays, 24 bytes a slot and three quarters full at most: a dict would need three times as
+    much, and a file of a million rows has three million identities.
     """
 
     def __init__(self) -> None:
@@ -261,7 +261,7 @@ class _FirstLines:
 
     def add(self, identity: bytes, line: int) -> None:
         """Remember the line of an identity that is not known yet."""
-        if self._used * 2 > self._mask:
+        if self._used * 4 > self._mask * 3:
             self._grow()
         self._put(*_halves(identity), line)
 

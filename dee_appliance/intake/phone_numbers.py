@@ -8,6 +8,7 @@ the binary; what is read here is recorded, never derived again in replay, becaus
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from typing import Final
@@ -29,7 +30,9 @@ from phonenumbers import (
     region_code_for_country_code,
     region_code_for_number,
 )
-from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
+from phonenumbers.phonenumberutil import is_number_type_geographical
+from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_geographical_number, time_zones_for_number
+from phonenumbers.tzdata import TIMEZONE_DATA
 
 from dee_appliance.intake.addresses import NumberFacts, current_zone_id
 from dee_appliance.intake.invalid import AddressInvalid
@@ -110,11 +113,14 @@ def _require_possible(number: PhoneNumber) -> None:
             raise AddressInvalid("phone_too_long", f"the number has too many digits for +{number.country_code}")
         case _:
             raise AddressInvalid("phone_impossible", f"no number of +{number.country_code} has this length")
+    if len(format_number(number, PhoneNumberFormat.E164)) > _MAX_E164_CHARS:
+        raise AddressInvalid("phone_too_long", "no number has more than 15 digits")
     if number.country_code == _NANP and not _has_nanp_shape(str(number.national_number)):
         raise AddressInvalid("phone_impossible", "no +1 number has this area code or exchange")
 
 
 _NANP: Final = 1
+_MAX_E164_CHARS: Final = 16  # "+" and 15 digits (ITU-T E.164, section 6)
 
 
 def _has_nanp_shape(national: str) -> bool:
@@ -128,14 +134,36 @@ def _prefix(number: PhoneNumber) -> str:
 
 
 def _zones(number: PhoneNumber) -> tuple[str, ...]:
-    if number_type(number) not in {
-        PhoneNumberType.FIXED_LINE,
-        PhoneNumberType.MOBILE,
-        PhoneNumberType.FIXED_LINE_OR_MOBILE,
-    }:
+    kind = number_type(number)
+    if kind not in _PLACED:
         return ()
-    found = {current_zone_id(zone) for zone in time_zones_for_number(number) if zone != UNKNOWN_TIMEZONE}
-    return tuple(sorted(found))
+    if number.country_code == _NANP and (area := _zones_by_area_code().get(str(number.national_number)[:3])):
+        return area
+    if is_number_type_geographical(kind, number.country_code or 0):
+        return _known(time_zones_for_geographical_number(number))
+    return _known(time_zones_for_number(number))
+
+
+@functools.cache
+def _zones_by_area_code() -> dict[str, tuple[str, ...]]:
+    """All zones of each North American area code.
+
+    The metadata are finer, by exchange, but a mobile number is not tied to its exchange, and for an exchange that is not listed
+    they fall back to one zone of two, or to all of America.
+    """
+    found: dict[str, set[str]] = {}
+    for prefix, zones in TIMEZONE_DATA.items():
+        if prefix.startswith("1") and len(prefix) >= 4:
+            found.setdefault(prefix[1:4], set()).update(zones)
+    return {area: _known(tuple(zones)) for area, zones in found.items()}
+
+
+def _known(zones: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({current_zone_id(zone) for zone in zones if zone != UNKNOWN_TIMEZONE}))
+
+
+# Kinds of number that say something about place; the others ring anywhere.
+_PLACED: Final = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})
 
 
 def _country(number: PhoneNumber) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from typing import TYPE_CHECKING, Final
 
 from dee_appliance.intake.addresses import current_zone_id, supported_regions
@@ -68,20 +69,24 @@ def normalise_zone(text: str, known_zones: frozenset[str]) -> str:
     """
     given = text.strip()
     found = _by_folded_id(known_zones).get(given.casefold())
-    if found is None:
-        near = difflib.get_close_matches(given, sorted(known_zones), n=1, cutoff=0.75)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise InvalidValue("zone_unknown", f"write an IANA time zone such as America/New_York{hint}", field="timezone")
     if found == "UTC":
         return found
-    if "/" not in found or found.startswith(("Etc/", "SystemV/")):
+    if _OFFSET.fullmatch(given) or (found and ("/" not in found or found.startswith("Etc/"))):
         raise InvalidValue(
             "zone_ambiguous",
             "abbreviations and offsets do not say a place; write an id such as America/New_York",
             field="timezone",
         )
+    if found is None:
+        near = difflib.get_close_matches(given, sorted(known_zones), n=1, cutoff=0.75)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InvalidValue("zone_unknown", f"write an IANA time zone such as America/New_York{hint}", field="timezone")
     renamed = current_zone_id(found)
     return renamed if renamed in known_zones else found
+
+
+# "CST", "GMT+2", "UTC-05:00", "+5.5", "-0800"
+_OFFSET: Final = re.compile(r"[A-Z]{2,5}|(?:UTC|GMT)? ?[+-]?\d[\d:.]*|(?:UTC|GMT) ?[+-].*", re.IGNORECASE)
 
 
 @functools.lru_cache(maxsize=4)

@@ -104,6 +104,7 @@ class RejectsFile:
         return os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="", errors="replace")
 
     def _row(self, cells: tuple[str, ...]) -> None:
+        """Write cells escaped once, also those that came escaped because a rejects file was imported."""
         if self._stream is None:
             raise AssertionError("the rejects file is not open")
-        csv.writer(self._stream, lineterminator="\r\n").writerow([escape_cell(cell) for cell in cells])
+        csv.writer(self._stream, lineterminator="\r\n").writerow([escape_cell(unescape_cell(cell)) for cell in cells])
