@@ -83,6 +83,8 @@ CREATE TABLE inbox (
     private  TEXT                             -- goes to `vault`
 ) STRICT;
 
+CREATE INDEX inbox_ready ON inbox (received, id) WHERE ready = 1;
+
 CREATE TABLE reply (                          -- what became of an inbox row, for the command that wrote it
     inbox   INTEGER PRIMARY KEY,
     seq     INTEGER,                          -- NULL: a duplicate, nothing was admitted

@@ -86,11 +86,11 @@ def prepare(request: RenderRequest) -> Prepared:
 
 def _values(request: RenderRequest, unsubscribe_link: str) -> dict[str, Value]:
     return {
-        "contact": request.contact,
+        "contact": {**request.contact},
         "sender": {"name": request.sender.name, "email": request.sender.email},
         "previous": {"step": request.previous},
         "run": {"id": request.run},
-        "var": request.variables,
+        "var": {**request.variables},
         "unsubscribe_link": unsubscribe_link,
         "plan": request.plan,
     }

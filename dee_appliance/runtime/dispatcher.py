@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dee_appliance.channels.interface import Message
+from dee_appliance.channels.interface import Answer, Kind, Message
 from dee_appliance.errors import ChannelError
 from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.kernel.e1.input import Answered, Event, encode_input
 from dee_appliance.store.inbox import InboxRow
 
 if TYPE_CHECKING:
-    from dee_appliance.channels.interface import Adapter, Answer
+    from dee_appliance.channels.interface import Adapter
     from dee_appliance.content.rendering import Prepared
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.kernel.e1.run import Permit
 
+SOURCE = "adapter"
 MAX_NOTE_CHARS = 2_000
 
 
@@ -30,6 +31,7 @@ class Dispatcher:
         self._adapters = adapters
         self._places = places
         self._refused: list[InboxRow] = []
+        self._contacts: dict[tuple[str, int], str] = {}
 
     def channels(self) -> list[Channel]:
         """Return the channels that have an adapter, in a fixed order."""
@@ -56,17 +58,14 @@ class Dispatcher:
             script=prepared.script,
             resends=permit.resends,
         )
+        self._contacts[(permit.send_key, permit.attempt)] = permit.contact
         try:
             self._adapters[permit.channel].submit(permit, message)
         except ChannelError as error:
-            outcome = Answered(
-                send_key=permit.send_key,
-                attempt=permit.attempt,
-                outcome="rejected" if error.certain else "unknown",
-                kind=_kind(error.kind),
-                code=error.code,
+            answer = Answer(
+                outcome="rejected" if error.certain else "unknown", kind=_kind(error.kind), code=error.code
             )
-            self._refused.append(_row(permit.channel, outcome, now, {}))
+            self._refused.extend(self._rows(permit.send_key, permit.attempt, answer, now))
 
     def answers(self, now: int, timeout_s: float) -> list[InboxRow]:
         """Move everything in flight on and return what was answered as inbox rows, waiting at most `timeout_s` for the first."""
@@ -75,47 +74,42 @@ class Dispatcher:
         for position, channel in enumerate(waiting):
             patience = timeout_s if position == 0 and not rows else 0.0
             for send_key, attempt, answer in self._adapters[channel].poll(patience):
-                rows.extend(_rows(channel, send_key, attempt, answer, now))
+                rows.extend(self._rows(send_key, attempt, answer, now))
         return rows
 
-    def close(self) -> list[tuple[Channel, str, int, Answer]]:
-        """Stop every adapter and return the answers that came with it."""
-        last: list[tuple[Channel, str, int, Answer]] = []
+    def close(self, now: int) -> list[InboxRow]:
+        """Stop every adapter and return the answers that came with it as inbox rows."""
         for channel in self.channels():
-            adapter = self._adapters[channel]
-            adapter.close()
-            last.extend((channel, *answered) for answered in adapter.poll(0))
-        return last
+            self._adapters[channel].close()
+        return self.answers(now, 0.0)
+
+    def _rows(self, send_key: str, attempt: int, answer: Answer, now: int) -> list[InboxRow]:
+        contact = self._contacts.pop((send_key, attempt), "")
+        outcome = Answered(
+            send_key=send_key,
+            attempt=attempt,
+            outcome=answer.outcome,
+            kind=answer.kind,
+            code=answer.code,
+            cost_micros=answer.cost_micros,
+        )
+        private: dict[str, object] | None = None
+        kept = {name: text[:MAX_NOTE_CHARS] for name, text in (("ref", answer.provider_ref), ("note", answer.note)) if text}
+        if kept and contact:
+            # The provider's text may name the recipient: it stays in the vault until the contact is erased.
+            private = {"vault": {contact: {f"answer:{send_key}:{attempt}": canonical(kept).decode()}}}
+        payload = encode_input(outcome)
+        rows = [InboxRow(source=SOURCE, received=now, kind="attempt.answered", payload=payload, private=private)]
+        if answer.call_outcome is not None:
+            name = f"call.{answer.call_outcome}"
+            event = Event(name=name, send_key=send_key, cost_micros=answer.cost_micros, source=SOURCE)
+            rows.append(InboxRow(source=SOURCE, received=now, kind="event", payload=encode_input(event)))
+        return rows
 
 
-def _kind(text: str) -> str:
-    return text if text in ("none", "transient", "permanent", "config") else "none"
-
-
-def _rows(channel: Channel, send_key: str, attempt: int, answer: Answer, now: int) -> list[InboxRow]:
-    outcome = Answered(
-        send_key=send_key,
-        attempt=attempt,
-        outcome=answer.outcome,
-        kind=answer.kind,
-        code=answer.code,
-        cost_micros=answer.cost_micros,
-    )
-    kept = {name: text[:MAX_NOTE_CHARS] for name, text in (("ref", answer.provider_ref), ("note", answer.note)) if text}
-    rows = [_row(channel, outcome, now, kept)]
-    if answer.call_outcome is not None:
-        event = Event(name=f"call.{answer.call_outcome}", send_key=send_key, cost_micros=answer.cost_micros, source="adapter")
-        rows.append(InboxRow(source="adapter", received=now, kind="event", payload=encode_input(event)))
-    return rows
-
-
-def _row(channel: Channel, outcome: Answered, now: int, kept: dict[str, str]) -> InboxRow:
-    del channel
-    private: dict[str, object] | None = None
-    if kept:
-        # The provider's text may name the recipient: it goes to the vault, under the send key, until the contact is erased.
-        key = f"answer:{outcome.send_key}:{outcome.attempt}"
-        private = {"answer": {key: canonical(kept).decode()}}
-    return InboxRow(
-        source="adapter", received=now, kind="attempt.answered", payload=encode_input(outcome), private=private
-    )
+def _kind(text: str) -> Kind:
+    match text:
+        case "transient" | "permanent" | "config":
+            return text
+        case _:
+            return "none"

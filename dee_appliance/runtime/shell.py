@@ -41,7 +41,6 @@ class LiveShell:
 
     def foresee(self, channel: str, n: int) -> None:
         """Render what the next pull will probably take, outside any transaction."""
-        self._prepared.clear()
         for _, run_no, send_key, number in self._state.queue(channel, n):
             run = self._state.run_by_no(run_no)
             attempt = self._state.attempt(send_key, number)
@@ -79,7 +78,7 @@ def render_request(state: State, vault: Vault, attempt: Attempt, run: Run, plan:
         date_tick=attempt.ready,
         sender=sender_of(state.settings),
         contact={**contact.attributes, **vault.profile(attempt.contact)},
-        variables={**run.variables, **vault.variables(run.run)},
+        variables={**run.variables, **vault.variables(run.contact, run.plan)},
         plan=plan.plan.plan,
         run=run.run,
         previous=run.previous,

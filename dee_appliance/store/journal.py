@@ -120,7 +120,7 @@ class Journal:
     def __init__(self, database: Database, shell: Shell, *, keep_given: bool = True) -> None:
         self.database = database
         self._queries = load_queries(JournalQueries, "journal")
-        self._shell = shell
+        self.shell = shell
         self._keep_given = keep_given
         row = database.one(self._queries.select_genesis)
         if row is None:
@@ -320,7 +320,7 @@ class Journal:
         return any(hold.scope in scopes for hold in self.state.holds)
 
     def _given(self, seq: int, ordinal: int, attempt: Attempt, run: Run, plan: CompiledPlan) -> Given:
-        given = self._shell.give(seq, ordinal, attempt, run, plan)
+        given = self.shell.give(seq, ordinal, attempt, run, plan)
         if self._keep_given:
             self.database.execute(self._queries.append_given, (seq, ordinal, canonical_trusted(given).decode()))
         return given

@@ -48,9 +48,9 @@ class Vault:
         text = self.newest(contact, "secret")
         return NO_SECRET if text is None else bytes.fromhex(text)
 
-    def variables(self, run: str) -> dict[str, str]:
-        """Return the free-text variables that a run was enrolled with."""
-        text = self.newest(run, "variables")
+    def variables(self, contact: str, plan: str) -> dict[str, str]:
+        """Return the free-text variables that the contact was last enrolled with in a plan."""
+        text = self.newest(contact, f"variables:{plan}")
         return {} if text is None else msgspec.json.decode(text, type=dict[str, str])
 
     def rows(self, contact: str) -> list[tuple[str, int, str]]:

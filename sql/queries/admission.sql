@@ -1,10 +1,11 @@
 -- name: select_ready
--- The staging rows that may be admitted, in the order of admission.
-SELECT id, source, dedupe, received, kind, payload, private FROM inbox WHERE ready = 1 ORDER BY received, id LIMIT ?;
+-- The staging rows that may be admitted up to a tick, in the order of admission.
+SELECT id, source, dedupe, received, kind, payload, private FROM inbox
+WHERE ready = 1 AND received <= ? ORDER BY received, id LIMIT ?;
 
--- name: select_waiting
--- Whether any row waits for admission.
-SELECT id FROM inbox WHERE ready = 1 ORDER BY id LIMIT 1;
+-- name: select_next_received
+-- When the next row may be admitted.
+SELECT received FROM inbox WHERE ready = 1 ORDER BY received, id LIMIT 1;
 
 -- name: delete_admitted
 -- A staging row has been admitted (or was a duplicate).

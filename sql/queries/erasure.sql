@@ -1,5 +1,4 @@
 -- name: select_holding
 -- Whether a row still holds these bytes (given twice), in the vault or in the inbox.
-SELECT 1 FROM vault WHERE instr(CAST(value AS BLOB), ?) > 0
-UNION
-SELECT 1 FROM inbox WHERE private IS NOT NULL AND instr(CAST(private AS BLOB), ?) > 0;
+SELECT EXISTS (SELECT 1 FROM vault WHERE instr(CAST(value AS BLOB), ?) > 0)
+    OR EXISTS (SELECT 1 FROM inbox WHERE private IS NOT NULL AND instr(CAST(private AS BLOB), ?) > 0);
