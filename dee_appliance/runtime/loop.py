@@ -94,6 +94,14 @@ class Loop:
             self.turn()
         return len(left)
 
+    def finish(self) -> None:
+        """At the end: stop the adapters and record what they still answer."""
+        if self._dispatcher is not None:
+            self._unstaged.extend(self._dispatcher.close(self._now()))
+            self._dispatcher = None
+        while self._unstaged:
+            self.turn()
+
     def turn(self, patience_s: float = 0.0) -> bool:
         """Do one turn. Returns False when there was nothing to do; waits up to `patience_s` for an answer that is on its way."""
         self._collect(patience_s)

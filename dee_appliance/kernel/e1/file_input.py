@@ -32,7 +32,7 @@ SETTINGS: dict[str, type] = {
     "sender.phone": str,
     "sender.unsubscribe": str,
     "clock.max_outage_s": int,
-    "clock.max_skew_s": int,
+    "simulation.assume": str,
 }
 """Every setting that a verdict, a message or the loop's clock rules may read, with the type of its value."""
 

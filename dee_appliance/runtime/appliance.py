@@ -1,0 +1,178 @@
+"""An appliance: one file, opened by the one process that may run it, with its lock, journal, tip and (if it may send) adapters.
+
+Commands and the loop open the file the same way; only `serve` brings adapters. Nothing dispatches unless the file is armed on this
+host, or simulated with local adapters only, and its tip is a prefix of its log.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from dee_appliance.channels.registry import open_adapter
+from dee_appliance.errors import EvidenceError, HostError
+from dee_appliance.kernel.e1.civil_time import format_utc
+from dee_appliance.runtime.admission import Admission
+from dee_appliance.runtime.clock import Clock, SetClock, WallClock
+from dee_appliance.runtime.config import channel_configs, config_path, read_config
+from dee_appliance.runtime.dispatcher import Dispatcher
+from dee_appliance.runtime.loop import Loop, LoopLimits
+from dee_appliance.runtime.shell import LiveShell
+from dee_appliance.runtime.world import SimulatedWorld, parse_shares
+from dee_appliance.store.database import open_writer
+from dee_appliance.store.journal import Journal, NoShell
+from dee_appliance.store.lock import LoopLock, holder
+from dee_appliance.store.state_dir import Armed, Disarmed, StateDir
+from dee_appliance.store.tip import TipAgrees, TipAhead, TipFile, TipState, check_tip
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from dee_appliance.channels.interface import Adapter
+    from dee_appliance.kernel.e1.plan import Channel
+
+
+class TipBarrier:
+    """Writes the tip of an armed file."""
+
+    def __init__(self, tip: TipFile, incarnation: int) -> None:
+        self._tip = tip
+        self._incarnation = incarnation
+
+    def reached(self, size: int, head: bytes) -> None:
+        """Make durable that the log has come this far."""
+        self._tip.write(size, head, self._incarnation)
+
+
+class Appliance:
+    """One open file, held by this process. A context manager; made by `open_appliance`."""
+
+    def __init__(self, path: Path, lock: LoopLock, clock: Clock | None, state_dir: StateDir) -> None:
+        self.path = path
+        self._lock = lock
+        self.state_dir = state_dir
+        self._tip: TipFile | None = None
+        self.barrier: TipBarrier | None = None
+        self.dispatcher: Dispatcher | None = None
+        self.database = open_writer(path)
+        try:
+            self.journal = Journal(self.database, NoShell())
+            self.simulated = self.journal.genesis.clock == "simulated"
+            self.clock: Clock = clock or (SetClock(self.journal.last_tick) if self.simulated else WallClock())
+            self.shell = LiveShell(self.database, self.journal.state)
+            self.journal.shell = self.shell
+            self.admission = Admission(self.journal)
+            self.arming = self._arming()
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _arming(self) -> Armed | Disarmed:
+        """Whether this file may send here. A file behind its tip is a rollback: it is not run at all."""
+        if self.simulated:
+            return Disarmed("simulated files are never armed")
+        incarnation = self.incarnation
+        state = self.state_dir.arming_state(self.path, self.journal.genesis.lineage, incarnation)
+        if isinstance(state, Disarmed):
+            return state
+        agrees = self.check_tip()
+        if isinstance(agrees, TipAhead):
+            raise EvidenceError(
+                f"this file is behind what it had reached: entries {agrees.first} to {agrees.last} were forgotten (an older copy was put back)",
+                where=str(self.path),
+                hint="find the newer file, or accept the loss with `dee arm --accept-loss`",
+            )
+        if not isinstance(agrees, TipAgrees):
+            return Disarmed("the tip outside the file is missing or belongs to another history")
+        self._tip = self.state_dir.open_tip(self.journal.genesis.lineage)
+        self.barrier = TipBarrier(self._tip, incarnation)
+        return state
+
+    def check_tip(self) -> TipState:
+        """Compare the file with the tip that is remembered outside it."""
+        return check_tip(self.database, self.state_dir.read_tip(self.journal.genesis.lineage))
+
+    @property
+    def incarnation(self) -> int:
+        """How often the file was armed."""
+        value = self.journal.state.settings.get("incarnation", 0)
+        return value if isinstance(value, int) else 0
+
+    def reach(self) -> None:
+        """After a commit: remember how far the log has come."""
+        if self.barrier is not None:
+            self.barrier.reached(self.journal.chain.next_seq, self.journal.chain.head)
+
+    def loop(self, *, limits: LoopLimits | None = None) -> Loop:
+        """Return the loop of this file, with adapters if it may send."""
+        world: SimulatedWorld | None = None
+        if self.simulated:
+            assumed = self.journal.state.settings.get("simulation.assume", "")
+            world = SimulatedWorld(self.journal.genesis.seed, parse_shares(str(assumed)))
+        if self.simulated or isinstance(self.arming, Armed):
+            self.dispatcher = self._dispatcher()
+        return Loop(
+            self.journal,
+            self.admission,
+            self.shell,
+            self.clock,
+            dispatcher=self.dispatcher,
+            barrier=self.barrier,
+            world=world,
+            limits=limits,
+        )
+
+    def _dispatcher(self) -> Dispatcher:
+        config = read_config(config_path(self.path))
+        adapters: dict[Channel, Adapter] = {}
+        places: dict[Channel, int] = {}
+        for channel, one in channel_configs(config, self.path, local_only=self.simulated).items():
+            adapters[channel] = open_adapter(channel, one)
+            places[channel] = one.concurrency
+        return Dispatcher(adapters, places)
+
+    def close(self) -> None:
+        """Close the file, its WAL emptied, and let go of the lock."""
+        try:
+            if self.database.failure is None:
+                self.database.checkpoint_truncate()
+        finally:
+            self.database.close()
+            if self._tip is not None:
+                self._tip.close()
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def try_open_appliance(
+    path: Path, what: str, *, clock: Clock | None = None, state_dir: StateDir | None = None
+) -> Appliance | None:
+    """Open the file if no other process runs it; None if one does."""
+    since = format_utc((clock or WallClock()).now())
+    lock = LoopLock.try_acquire(path, what, since)
+    if lock is None:
+        return None
+    try:
+        return Appliance(path, lock, clock, state_dir or StateDir())
+    except BaseException:
+        lock.release()
+        raise
+
+
+def open_appliance(
+    path: Path, what: str, *, clock: Clock | None = None, state_dir: StateDir | None = None
+) -> Appliance:
+    """Open the file. Raises HostError, naming the holder, when another process runs it."""
+    appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)
+    if appliance is None:
+        raise HostError(
+            f"another process runs this file: {holder(path) or 'unknown'}", where=str(path), hint="wait for it, or stop it"
+        )
+    return appliance

@@ -1,0 +1,136 @@
+"""The command contract: how an input from a person, an API or a file gets into the queue, whether or not a loop runs.
+
+Lock free: this process admits what waits, up to its own rows, and applies it; it never dispatches. Lock held: the rows are appended to
+the inbox, and the command waits up to five seconds for the loop's replies; after that they are queued, durably. What needs no state
+is refused before anything is appended.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dee_appliance.runtime.appliance import Appliance, try_open_appliance
+from dee_appliance.runtime.clock import WallClock
+from dee_appliance.store.inbox import InboxRow, InboxWriter, Reply, append_inbox, append_rows, wait_reply
+from dee_appliance.store.queries import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from dee_appliance.runtime.clock import Clock
+    from dee_appliance.store.state_dir import StateDir
+
+PATIENCE_S = 5
+CHUNK = 1_000
+
+
+class ReplyQueries(msgspec.Struct, frozen=True, kw_only=True):
+    """sql/queries/reply.sql."""
+
+    select_reply: str
+
+
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a command's rows. `queued` are the inbox ids without a reply yet: durable, and admitted when the loop gets there."""
+
+    replies: tuple[Reply, ...]
+    queued: tuple[int, ...] = ()
+
+
+def submit(
+    path: Path, rows: Sequence[InboxRow], what: str, *, clock: Clock | None = None, state_dir: StateDir | None = None
+) -> Submitted:
+    """Bring rows into the queue and return what became of each."""
+    time = clock or WallClock()
+    appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)
+    if appliance is None:
+        ids = append_inbox(path, rows)
+        replies = wait_reply(path, ids, PATIENCE_S, time.wait)
+        answered = {reply.inbox for reply in replies}
+        return Submitted(replies=tuple(replies), queued=tuple(one for one in ids if one not in answered))
+    with appliance:
+        ids = _append(appliance, rows)
+        return Submitted(replies=tuple(_admit_up_to(appliance, ids)))
+
+
+def submit_many(
+    path: Path,
+    rows: Iterable[InboxRow],
+    what: str,
+    *,
+    progress: Callable[[int], None] | None = None,
+    clock: Clock | None = None,
+    state_dir: StateDir | None = None,
+) -> int:
+    """Bring a long list of rows in, all or nothing: staged first, made ready in one transaction. Returns how many."""
+    job = int.from_bytes(os.urandom(7), "big") + 1
+    with InboxWriter(path) as writer:
+        count = _stage(writer, job, rows, progress)
+        writer.release(job)
+    appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)
+    if appliance is not None:
+        with appliance:
+            _admit_all(appliance)
+    return count
+
+
+def _stage(writer: InboxWriter, job: int, rows: Iterable[InboxRow], progress: Callable[[int], None] | None) -> int:
+    count = 0
+    chunk: list[InboxRow] = []
+    try:
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) >= CHUNK:
+                count += writer.stage(job, chunk)
+                chunk.clear()
+                if progress is not None:
+                    progress(count)
+        count += writer.stage(job, chunk)
+    except BaseException:
+        writer.abandon(job)
+        raise
+    return count
+
+
+def _append(appliance: Appliance, rows: Sequence[InboxRow]) -> list[int]:
+    with appliance.database.transaction() as database:
+        return append_rows(database, rows)
+
+
+def _admit_up_to(appliance: Appliance, ids: Sequence[int]) -> list[Reply]:
+    """Admit what waits, in order, until the rows of this command have their replies."""
+    queries = load_queries(ReplyQueries, "reply")
+    replies: dict[int, Reply] = {}
+    while len(replies) < len(ids):
+        admitted = _admit_chunk(appliance)
+        for one in ids:
+            row = appliance.database.one(queries.select_reply, (one,))
+            if row is not None:
+                replies[one] = Reply(inbox=one, seq=row[0], outcome=row[1])
+        if not admitted and len(replies) < len(ids):
+            # A simulated file's rows from the future stay where they are; this command's rows cannot be among them.
+            raise AssertionError("a row of this command was not admitted")
+    return [replies[one] for one in ids]
+
+
+def _admit_all(appliance: Appliance) -> None:
+    while _admit_chunk(appliance):
+        pass
+
+
+def _admit_chunk(appliance: Appliance) -> bool:
+    journal = appliance.journal
+    try:
+        with appliance.database.transaction():
+            admitted = appliance.admission.admit(max(appliance.clock.now(), journal.last_tick), CHUNK)
+            journal.flush()
+    except BaseException:
+        journal.reload()
+        raise
+    if admitted:
+        appliance.reach()
+    return bool(admitted)

@@ -1,0 +1,77 @@
+"""The service: runs the loop of one file until it is told to stop, or until nothing is left to do."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from dee_appliance.runtime.appliance import Appliance
+
+IDLE_WAIT_S = 0.1
+ANSWER_WAIT_S = 0.05
+IDLE_CHECKPOINT_TURNS = 20
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run of the service did."""
+
+    turns: int
+    recovered: int
+    """Attempts that were in flight when an earlier process died."""
+    idle: bool
+    """True when it stopped because nothing was left to do."""
+
+
+class Stop:
+    """A flag that SIGTERM and SIGINT set: the turn in progress is finished, then the service ends."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def install(self) -> None:
+        """Take the signals of this process."""
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.asked = True
+
+
+def serve(
+    appliance: Appliance,
+    *,
+    until_idle: bool = False,
+    stop: Stop | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Served:
+    """Run the loop. With `until_idle` it ends when no input, timer or answer is left that could come by itself."""
+    stop = stop or Stop()
+    loop = appliance.loop()
+    recovered = loop.recover()
+    turns = quiet = 0
+    while not stop.asked:
+        in_flight = appliance.dispatcher is not None and appliance.dispatcher.in_flight() > 0
+        worked = loop.turn(ANSWER_WAIT_S if in_flight else 0.0)
+        turns += 1
+        if progress is not None:
+            progress(appliance.journal.last_tick)
+        if worked:
+            quiet = 0
+            continue
+        if until_idle and not in_flight:
+            break
+        quiet += 1
+        if quiet == IDLE_CHECKPOINT_TURNS:
+            appliance.database.checkpoint_truncate()
+        if not in_flight:
+            appliance.clock.wait(IDLE_WAIT_S)
+    idle = not stop.asked
+    loop.finish()
+    return Served(turns=turns, recovered=recovered, idle=idle)
