@@ -159,13 +159,20 @@ def test_a_local_time_reads_like_pythons(zone: str, utc: int) -> None:
     assert local_day(table(), zone, utc) == expected.date().toordinal() - EPOCH.toordinal()
 
 
+@pytest.mark.slow
+def test_the_calendar_is_pythons_on_every_day_of_four_centuries() -> None:
+    for ordinal in range(date(1899, 1, 1).toordinal(), date(2301, 1, 1).toordinal()):
+        day, number = date.fromordinal(ordinal), ordinal - EPOCH.toordinal()
+        assert civil_from_days(number) == (day.year, day.month, day.day)
+        assert days_from_civil(day.year, day.month, day.day) == number
+        assert weekday(number) == day.weekday()
+
+
 @given(st.dates())
-def test_the_calendar_is_pythons(day: date) -> None:
+def test_a_date_is_read_like_pythons(day: date) -> None:
     number = day.toordinal() - EPOCH.toordinal()
-    assert civil_from_days(number) == (day.year, day.month, day.day)
-    assert days_from_civil(day.year, day.month, day.day) == number
-    assert weekday(number) == day.weekday()
     assert parse_iso_date(day.isoformat()) == number
+    assert civil_from_days(number) == (day.year, day.month, day.day)
 
 
 @given(st.integers(-719_162 * DAY_S, 2_932_897 * DAY_S - 1))

@@ -90,6 +90,16 @@ def test_a_date_the_calendar_does_not_have_is_refused(date: tuple[int, int, int]
         days_from_civil(*date)
 
 
+@pytest.mark.parametrize("year", [1900, 2000, 2026, 2028])
+def test_every_month_has_its_days_and_no_more(year: int) -> None:
+    for month in range(1, 13):
+        following = days_from_civil(year + month // 12, month % 12 + 1, 1)
+        length = following - days_from_civil(year, month, 1)
+        assert days_from_civil(year, month, length) == following - 1
+        with pytest.raises(ValueError, match="has no day"):
+            days_from_civil(year, month, length + 1)
+
+
 # --- Texts ------------------------------------------------------------------------------------------------------------
 
 
@@ -99,6 +109,8 @@ def test_dates_and_instants_are_read_and_written() -> None:
     assert format_utc(parse_utc("2026-11-23T09:00:00Z")) == "2026-11-23T09:00:00Z"
     assert format_utc(-1) == "1969-12-31T23:59:59Z"
     assert format_utc(0) == "1970-01-01T00:00:00Z"
+    for text in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"):
+        assert format_utc(parse_utc(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -260,6 +272,12 @@ def test_no_offset_is_guessed_outside_the_table(utc: int) -> None:
     assert OutOfRange.code == "zone_table_range"
 
 
+def test_the_first_and_the_last_second_of_the_table_are_answered() -> None:
+    table = ZoneTable(document())
+    for utc in (0, 1000 * DAY_S - 1):
+        assert next_open(table, ("A",), (ALWAYS,), utc) == utc
+
+
 def test_the_years_2015_to_2040_are_covered_and_no_other() -> None:
     table = present()
     assert table.offset_at("Europe/Paris", parse_utc("2015-01-01T00:00:00Z")) == 3600
@@ -310,6 +328,21 @@ def test_a_contact_without_any_zone_has_no_permitted_instant() -> None:
 )
 def test_a_local_time_is_the_first_instant_that_shows_it_or_later(zone: str, local: str, utc: str) -> None:
     assert format_utc(present().utc_of_local(zone, parse_utc(local))) == utc
+
+
+def test_local_times_that_no_clock_shows_are_told_from_those_after_the_table() -> None:
+    table = ZoneTable(document(functions=[[[0, -3600], [5000, 3600]], [[0, 0]]]))
+    assert table.first_within("A", 1400, 8600) is None  # from 01:23:20 UTC on two hours are skipped
+    assert table.first_within("A", 1399, 8600) == 4999
+    assert table.first_within("A", 1400, 8601) == 5000
+    last = 1000 * DAY_S + 3600
+    assert table.first_within("A", last - 1, last) == 1000 * DAY_S - 1
+    with pytest.raises(OutOfRange):
+        table.first_within("A", last, last + 1)
+    with pytest.raises(OutOfRange):
+        ZoneTable(document(functions=[[[0, -3600]]], zones={"A": 0})).first_within(
+            "A", 1000 * DAY_S - 3600, 1000 * DAY_S
+        )
 
 
 def test_a_local_time_outside_the_table_has_no_instant() -> None:

@@ -247,6 +247,20 @@ CASES = [
         "2026-05-16T00:00:00Z",
     ),
     Case(
+        "and that part is closed by itself",
+        "America/New_York",
+        (NIGHT_SHIFT_FRIDAY_CLOSED,),
+        "2026-05-09T05:30:00Z",
+        "2026-05-16T00:00:00Z",
+    ),
+    Case(
+        "a closed Sunday does not shorten Saturday",
+        "America/New_York",
+        (hours({"Fri": "20:00-26:00"}, "2026-05-10"),),
+        "2026-05-09T05:30:00Z",
+        SAME,
+    ),
+    Case(
         "a shift over the night of the change",
         "America/New_York",
         (hours({"Sat": "22:00-25:30"}),),
@@ -386,6 +400,13 @@ def test_the_horizon_ends_before_its_last_second() -> None:
     assert next_open(present(), ("America/New_York",), (DAILY,), at, 3600) is None
     assert next_open(present(), ("America/New_York",), (DAILY,), at, 3601) == at + 3600
     assert next_open(present(), ("America/New_York",), (), at, 0) is None
+
+
+def test_the_usual_horizon_is_fourteen_days() -> None:
+    opens = parse_utc("2026-06-01T08:00:00Z")
+    later = hours({"Mon-Sun": "08:00-21:00"}, " ".join(f"2026-05-{day}" for day in range(17, 32)))
+    assert next_open(present(), ("UTC",), (later,), opens - 14 * 86_400 + 1) == opens
+    assert next_open(present(), ("UTC",), (later,), opens - 14 * 86_400) is None
 
 
 def test_a_search_that_leaves_the_table_is_refused_only_if_it_found_nothing() -> None:
