@@ -1,0 +1,584 @@
+"""SMTP against real servers: good ones with TLS and passwords, and one that fails at every phase in every way."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from channel_servers import BODY, FaultyServer, answers, check_password, good_server, message, permit_of, submit
+
+from dee_appliance.channels.interface import Answer
+from dee_appliance.channels.smtp import SmtpAdapter, SmtpOptions
+from dee_appliance.channels.smtp_connection import Timeouts
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Requiring AUTH while not requiring TLS:UserWarning"
+)  # it cannot see TLS
+
+HANG_S = 0.15
+"""Long enough for a loaded machine to reach the phase that hangs, because only that phase has so little time."""
+
+
+def adapter_for(port: int, *, concurrency: int = 4, **options: Any) -> SmtpAdapter:
+    given = {"host": "127.0.0.1", "port": port, "tls": "none", **options}
+    return SmtpAdapter(SmtpOptions(**given), concurrency=concurrency)
+
+
+def send(adapter: SmtpAdapter, **fields: Any) -> Answer:
+    submit(adapter, message(**fields))
+    (answered,) = answers(adapter)
+    return answered.answer
+
+
+def short(answer: Answer) -> tuple[str, str, str]:
+    return answer.outcome, answer.kind, answer.code
+
+
+# -- every phase, every fault --------------------------------------------------------------------------------------------
+
+SESSION = ("greeting", "ehlo", "starttls", "auth")
+TRANSACTION = ("mail", "rcpt", "data", "end")
+REFUSED = {
+    "greeting": ("config", "session_refused"),
+    "ehlo": ("config", "session_refused"),
+    "starttls": ("config", "session_refused"),
+    "auth": ("config", "auth_failed"),
+    "mail": ("config", "sender_refused"),
+    "rcpt": ("permanent", "recipient_refused"),
+    "data": ("permanent", "content_refused"),
+    "end": ("permanent", "content_refused"),
+}
+"""What 550 means at each phase."""
+
+
+def expected(phase: str, action: str) -> tuple[str, str, str]:
+    """The class of each cell: after the dot only a reply is certain, before it everything is."""
+    if action == "hang":
+        return ("unknown", "none", "no_reply") if phase == "end" else ("rejected", "transient", "timeout")
+    if action in ("close", "reset"):
+        return ("unknown", "none", "connection_lost") if phase == "end" else ("rejected", "transient", "disconnected")
+    if action[:3] == "421":
+        return "rejected", "transient", "busy"
+    if action[:3] in ("451", "452"):
+        return "rejected", "transient", "deferred"
+    if action[:3] == "535":
+        return "rejected", "config", "auth_failed"
+    if action[:3] == "530":
+        return "rejected", "config", "auth_required"
+    if action[:3] == "552" and phase in ("mail", "data", "end"):
+        return "rejected", "permanent", "too_large"
+    if action[:2] == "55":
+        return ("rejected", *REFUSED[phase])
+    return ("unknown", "none", "unclear_reply") if phase == "end" else ("rejected", "transient", "bad_reply")
+
+
+REPLIES = {
+    "421": "421 4.3.2 going down\r\n",
+    "451": "451 4.3.0 later\r\n",
+    "550": "550 no\r\n",
+    "552": "552 too much\r\n",
+    "530": "530 5.7.0 authentication first\r\n",
+    "535": "535 5.7.8 wrong\r\n",
+    "garbage": "HTTP/1.1 400 Bad Request\r\n",
+    "150": "150 no such class\r\n",
+    "disagreeing": "250-one\r\n550 two\r\n",
+    "endless": "2" * 5_000,
+}
+CELLS = [
+    *((phase, action) for phase in (*SESSION, *TRANSACTION) for action in ("close", "reset", "hang")),
+    *((phase, action) for phase in (*SESSION, *TRANSACTION) for action in REPLIES.values()),
+]
+
+
+def timeouts_with(phase: str) -> Timeouts:
+    """Only the phase that hangs has little time."""
+    names = {f"{name}_s": 10.0 for name in ("tls", *SESSION, *TRANSACTION, "body", "reset", "idle", "connect")}
+    return Timeouts(**{**names, f"{phase}_s": HANG_S})
+
+
+@pytest.mark.parametrize(("phase", "action"), CELLS, ids=lambda value: str(value)[:12].strip())
+def test_a_fault_is_certain_before_the_dot_and_unknown_after_it(phase: str, action: str) -> None:
+    options: dict[str, Any] = {"timeouts": timeouts_with(phase)} if action == "hang" else {}
+    offers: tuple[str, ...] = ()
+    if phase == "starttls":
+        options["tls"], offers = "starttls", ("STARTTLS",)
+    if phase == "auth":
+        options |= {"username": "dee", "password": "right"}
+        offers = ("AUTH PLAIN",)
+    with FaultyServer(phase, action, offers=offers) as server:
+        adapter = adapter_for(server.port, **options)
+        answer = send(adapter)
+        adapter.close()
+    # A reset can arrive before the client has seen that it is connected.
+    early = {("rejected", "transient", "not_connected")} if (phase, action) == ("greeting", "reset") else set()
+    assert short(answer) in {expected(phase, action), *early}
+    assert server.data_commands <= 1
+    assert server.whole == (1 if phase == "end" else 0)
+    assert server.taken == 0
+    assert server.connections == 1
+
+
+def test_there_are_enough_cells() -> None:
+    assert len(CELLS) == len(set(CELLS)) == 104
+
+
+@pytest.mark.parametrize(
+    "action", ["close", "reset", "hang", *(REPLIES[name] for name in ("421", "451", "552", "garbage"))]
+)
+def test_a_fault_in_the_middle_of_the_body_is_certain_and_the_dot_never_follows(action: str) -> None:
+    # More than the kernel's buffers hold, so the client is still writing when the server fails.
+    body = BODY + (b"z" * 998 + b"\r\n") * 12_000
+    with FaultyServer("body", action) as server:
+        adapter = adapter_for(server.port, timeouts=timeouts_with("body"))
+        answer = send(adapter, body=body)
+        adapter.close()
+    # The reply of a server that closes behind it can be lost with the connection.
+    late = {("rejected", "transient", "disconnected")} if action.startswith("421") else set()
+    assert short(answer) in {expected("data", action), *late}
+    assert server.whole == server.taken == 0
+    assert server.data_commands == 1
+
+
+def test_a_connection_closed_after_the_good_reply_is_an_accepted_message() -> None:
+    with FaultyServer("taken", "close") as server:
+        adapter = adapter_for(server.port)
+        answer = send(adapter)
+        adapter.close()
+    assert short(answer) == ("accepted", "none", "accepted")
+    assert answer.provider_ref == "F1"
+    assert answer.note == "250 2.0.0 Ok: queued as F1"
+
+
+@pytest.mark.parametrize("phase", ["greeting", "ehlo", "mail", "rcpt", "data"])
+def test_a_reply_nobody_asked_for_ends_the_connection_before_it_can_be_mistaken(phase: str) -> None:
+    twice = {"greeting": "220 a\r\n", "data": "354 a\r\n"}.get(phase, "250 a\r\n") + "250 2.0.0 queued as NEVER\r\n"
+    with FaultyServer(phase, twice) as server:
+        adapter = adapter_for(server.port)
+        assert short(send(adapter)) == ("rejected", "transient", "bad_reply")
+        adapter.close()
+    assert server.whole == 0
+
+
+def test_nothing_listening_is_certain() -> None:
+    with FaultyServer("greeting", "hang") as server:
+        port = server.port
+    assert short(send(adapter_for(port))) == ("rejected", "transient", "not_connected")
+
+
+def test_a_name_that_does_not_resolve_is_certain() -> None:
+    assert short(send(adapter_for(25, host="no-such-host.invalid"))) == ("rejected", "transient", "not_connected")
+
+
+@pytest.mark.parametrize(
+    ("enhanced", "code"),
+    [
+        ("5.1.1", "no_such_recipient"),
+        ("5.1.10", "no_such_recipient"),
+        ("5.7.1", "recipient_refused"),
+        ("5.2.2", "recipient_refused"),
+    ],
+)
+def test_the_enhanced_code_tells_a_dead_address_from_a_refused_one(enhanced: str, code: str) -> None:
+    with FaultyServer("rcpt", f"550 {enhanced} no\r\n") as server:
+        adapter = adapter_for(server.port)
+        assert short(send(adapter)) == ("rejected", "permanent", code)
+        adapter.close()
+
+
+def test_a_full_mailbox_reported_after_the_dot_is_not_a_large_message() -> None:
+    with FaultyServer("end", "552 5.2.2 mailbox full\r\n") as server:
+        adapter = adapter_for(server.port)
+        assert short(send(adapter)) == ("rejected", "permanent", "recipient_refused")
+        adapter.close()
+
+
+# -- connections ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_recipient_does_not_cost_the_connection() -> None:
+    with FaultyServer("rcpt", "550 5.1.1 no\r\n") as server:
+        adapter = adapter_for(server.port)
+        for number in range(3):
+            assert short(send(adapter, number=number)) == ("rejected", "permanent", "no_such_recipient")
+        adapter.close()
+    assert server.connections == 1
+    assert server.commands.count("RSET") == 3
+
+
+def test_an_idle_connection_is_used_again_and_left_after_its_share() -> None:
+    with FaultyServer("never", "close") as server:
+        adapter = adapter_for(server.port, messages_per_connection=2)
+        for number in range(5):
+            assert send(adapter, number=number).outcome == "accepted"
+        adapter.close()
+    assert server.connections == 3
+    assert server.taken == 5
+    assert server.commands[-1] == "QUIT"
+
+
+@pytest.mark.parametrize("action", ["close", "reset", "421 4.4.2 idle for too long\r\n"])
+def test_a_dead_idle_connection_is_replaced_and_the_message_is_sent_once(action: str) -> None:
+    with FaultyServer("taken", action) as server:
+        adapter = adapter_for(server.port)
+        for number in range(4):
+            assert send(adapter, number=number).outcome == "accepted"
+        adapter.close()
+    assert server.taken == server.data_commands == 4
+
+
+@pytest.mark.parametrize("action", ["close", "reset", "421 4.4.2 idle for too long\r\n"])
+def test_a_used_connection_that_dies_before_the_sender_is_replaced_once_and_no_more(action: str) -> None:
+    with FaultyServer("mail", action, after=1) as server:
+        adapter = adapter_for(server.port)
+        assert send(adapter, number=1).outcome == "accepted"
+        assert short(send(adapter, number=2)) == expected("mail", action)
+        adapter.close()
+    assert server.connections == 2
+    assert sum(command.startswith("MAIL") for command in server.commands) == 3
+    assert server.data_commands == 1
+
+
+@pytest.mark.parametrize("action", ["close", "hang", "451 4.3.0 later\r\n"])
+def test_a_used_connection_that_fails_later_is_not_replaced(action: str) -> None:
+    with FaultyServer("rcpt", action, after=1) as server:
+        adapter = adapter_for(server.port, timeouts=timeouts_with("rcpt"))
+        assert send(adapter, number=1).outcome == "accepted"
+        assert short(send(adapter, number=2)) == expected("rcpt", action)
+        adapter.close()
+    assert server.connections == 1
+
+
+def test_no_more_connections_are_open_than_the_concurrency_says() -> None:
+    with FaultyServer("never", "close") as server:
+        adapter = adapter_for(server.port, concurrency=3)
+        submit(adapter, *(message(number) for number in range(30)))
+        assert {answered.answer.outcome for answered in answers(adapter)} == {"accepted"}
+        adapter.close()
+    assert server.connections == 3
+    assert server.taken == 30
+
+
+def test_one_bad_message_among_many_fails_alone() -> None:
+    with good_server() as (mailroom, port):
+        adapter = adapter_for(port)
+        sent = [message(n, to="a b@example.org" if n == 5 else "ana@example.org") for n in range(10)]
+        submit(adapter, *sent)
+        found = {answered.send_key: answered.answer for answered in answers(adapter)}
+        adapter.close()
+    assert short(found[sent[5].send_key]) == ("rejected", "permanent", "bad_address")
+    assert sum(answer.outcome == "accepted" for answer in found.values()) == 9
+    assert len(mailroom.taken) == 9
+
+
+def test_closing_after_the_dot_is_honest_about_not_knowing() -> None:
+    with FaultyServer("end", "hang") as server:
+        adapter = adapter_for(server.port)
+        submit(adapter, message())
+        while not server.whole:
+            assert adapter.poll(0.01) == []
+        adapter.close()
+        assert [short(answered.answer) for answered in adapter.poll(0)] == [("unknown", "none", "connection_lost")]
+
+
+def test_what_is_submitted_after_closing_is_certain() -> None:
+    with FaultyServer("never", "close") as server:
+        adapter = adapter_for(server.port)
+        adapter.close()
+        submit(adapter, message())
+        assert [short(answered.answer) for answered in adapter.poll(0)] == [("rejected", "transient", "closed")]
+    assert server.connections == 0
+
+
+class Hours:
+    """A clock that stands still until told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("answered", "code"), [(True, "accepted"), (False, "no_reply")])
+def test_only_a_reply_that_is_not_there_is_a_time_out_however_late_the_caller_polls(answered: bool, code: str) -> None:
+    clock = Hours()
+    with FaultyServer("end", "wait") as server:
+        options = SmtpOptions(host="127.0.0.1", port=server.port, tls="none")
+        adapter = SmtpAdapter(options, concurrency=1, clock=clock)
+        submit(adapter, message())
+        while not server.whole:
+            assert adapter.poll(0) == []
+        if answered:
+            server.go.set()
+            assert server.replied.wait(10)
+        clock.now += 3_600
+        assert [found.answer.code for found in adapter.poll(0)] == [code]
+        adapter.close()
+        server.go.set()
+
+
+def test_a_local_only_adapter_asks_again_before_each_connection() -> None:
+    with FaultyServer("never", "close") as server:
+        adapter = SmtpAdapter(
+            SmtpOptions(host="127.0.0.1", port=server.port, tls="none"), concurrency=1, local_only=True
+        )
+        assert send(adapter).outcome == "accepted"
+        adapter.close()
+    elsewhere = SmtpAdapter(SmtpOptions(host="192.0.2.1", port=25, tls="none"), concurrency=1, local_only=True)
+    assert short(send(elsewhere)) == ("rejected", "config", "not_local")
+
+
+# -- what is sent --------------------------------------------------------------------------------------------------------
+
+
+def test_the_server_gets_the_bytes_that_were_handed_in() -> None:
+    with good_server() as (mailroom, port):
+        adapter = adapter_for(port)
+        answer = send(adapter)
+        adapter.close()
+    assert mailroom.taken == [("max@example.com", ("ana@example.org",), BODY)]
+    assert mailroom.sessions == ["[127.0.0.1]"]
+    assert answer.provider_ref == "Q1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"to": "ana@example.org>\r\nRCPT TO:<bob@example.org"}, "bad_address"),
+        ({"to": "ana@example.org bob@example.org"}, "bad_address"),
+        ({"to": ""}, "bad_address"),
+        ({"sender": "max"}, "bad_address"),
+        ({"body": b""}, "bad_content"),
+        ({"body": b"Subject: a\r\n\r\nx\n.\nMAIL FROM:<evil@example.com>\r\n"}, "bad_content"),
+        ({"body": b"Subject: a\r\n\r\nx\r.\r\n"}, "bad_content"),
+    ],
+)
+def test_what_could_smuggle_a_command_reaches_no_server(fields: dict[str, Any], code: str) -> None:
+    with FaultyServer("never", "close") as server:
+        adapter = adapter_for(server.port)
+        assert short(send(adapter, **fields)) == ("rejected", "permanent", code)
+        adapter.close()
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("offers", "fields", "code"),
+    [
+        ((), {"to": "jörg@example.org"}, "needs_smtputf8"),
+        (("8BITMIME",), {"body": "To: jörg@example.org\r\n\r\nx\r\n".encode()}, "needs_smtputf8"),
+        (("SMTPUTF8",), {"body": "To: a@example.org\r\n\r\né\r\n".encode()}, "needs_8bitmime"),
+        (("SIZE 50",), {}, "too_large"),
+    ],
+)
+def test_what_the_server_does_not_offer_is_not_tried(
+    offers: tuple[str, ...], fields: dict[str, Any], code: str
+) -> None:
+    with FaultyServer("never", "close", offers=offers) as server:
+        adapter = adapter_for(server.port)
+        assert short(send(adapter, **fields)) == ("rejected", "permanent", code)
+        assert send(adapter, number=2).outcome == ("rejected" if code == "too_large" else "accepted")
+        adapter.close()
+    assert server.connections == 1
+
+
+def test_what_the_server_offers_is_used() -> None:
+    offers = ("8BITMIME", "SMTPUTF8", "SIZE 1000", "DSN")
+    body = "To: jörg@example.org\r\n\r\né\r\n".encode()
+    with FaultyServer("never", "close", offers=offers) as server:
+        adapter = adapter_for(server.port, helo="dee.example")
+        assert send(adapter, to="jorg@example.org", body=body, resends=2).outcome == "accepted"
+        adapter.close()
+    key = f"{message().send_key}-2"
+    mail = f"MAIL FROM:<max@example.com> SMTPUTF8 BODY=8BITMIME SIZE={len(body)} RET=HDRS ENVID={key}"
+    assert server.commands[:3] == ["EHLO dee.example", mail, "RCPT TO:<jorg@example.org>"]
+
+
+def test_a_size_offered_as_zero_is_no_limit() -> None:
+    with FaultyServer("never", "close", offers=("SIZE 0",)) as server:
+        adapter = adapter_for(server.port)
+        assert send(adapter).outcome == "accepted"
+        adapter.close()
+
+
+# -- TLS and passwords ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, str]:
+    made = trustme.CA()
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    made.cert_pem.write_to_path(str(path))
+    return made, str(path)
+
+
+@pytest.fixture
+def server_tls(authority: tuple[trustme.CA, str]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture(params=["starttls", "implicit"])
+def tls_server(request: pytest.FixtureRequest, server_tls: ssl.SSLContext) -> Iterator[tuple[str, Any, int]]:
+    options = (
+        {"tls_context": server_tls, "require_starttls": True}
+        if request.param == "starttls"
+        else {"ssl_context": server_tls, "auth_require_tls": False}
+    )
+    with good_server(authenticator=check_password, auth_required=True, **options) as (mailroom, port):
+        yield request.param, mailroom, port
+
+
+def test_a_message_goes_out_encrypted_and_authenticated(
+    tls_server: tuple[str, Any, int], authority: tuple[trustme.CA, str]
+) -> None:
+    tls, mailroom, port = tls_server
+    adapter = adapter_for(port, host="localhost", tls=tls, ca_file=authority[1], username="dee", password="right")
+    submit(adapter, *(message(number) for number in range(6)))
+    assert {answered.answer.outcome for answered in answers(adapter)} == {"accepted"}
+    assert adapter.health().ok
+    adapter.close()
+    assert [body for _, _, body in mailroom.taken] == [BODY] * 6
+
+
+def test_a_large_message_goes_through_tls_whole(
+    tls_server: tuple[str, Any, int], authority: tuple[trustme.CA, str]
+) -> None:
+    tls, mailroom, port = tls_server
+    body = BODY + (b"." * 900 + b"\r\n") * 5_000
+    adapter = adapter_for(port, tls=tls, ca_file=authority[1], username="dee", password="right")
+    assert send(adapter, body=body).outcome == "accepted"
+    adapter.close()
+    assert mailroom.taken[0][2] == body
+
+
+def test_a_wrong_password_is_a_matter_of_configuration(
+    tls_server: tuple[str, Any, int], authority: tuple[trustme.CA, str], tmp_path: Path
+) -> None:
+    tls, mailroom, port = tls_server
+    secret = tmp_path / "password"
+    secret.write_text("wrong\n", "utf-8")
+    adapter = adapter_for(port, tls=tls, ca_file=authority[1], username="dee", password_file=str(secret))
+    assert short(send(adapter)) == ("rejected", "config", "auth_failed")
+    assert adapter.health().code == "auth_failed"
+    adapter.close()
+    assert mailroom.taken == []
+
+
+def test_a_missing_password_is_a_matter_of_configuration(
+    tls_server: tuple[str, Any, int], authority: tuple[trustme.CA, str]
+) -> None:
+    tls, mailroom, port = tls_server
+    adapter = adapter_for(port, tls=tls, ca_file=authority[1])
+    assert short(send(adapter)) == ("rejected", "config", "auth_required")
+    adapter.close()
+    assert mailroom.taken == []
+
+
+def test_an_unknown_certificate_is_refused_unless_told_otherwise(tls_server: tuple[str, Any, int]) -> None:
+    tls, mailroom, port = tls_server
+    credentials: dict[str, Any] = {"username": "dee", "password": "right"}
+    strict = adapter_for(port, tls=tls, **credentials)
+    assert short(send(strict)) == ("rejected", "config", "tls_certificate")
+    assert strict.health().code == "tls_certificate"
+    strict.close()
+    assert mailroom.taken == []
+    lax = adapter_for(port, tls=tls, tls_verify=False, **credentials)
+    assert send(lax).outcome == "accepted"
+    lax.close()
+
+
+def test_a_certificate_for_another_name_is_refused(authority: tuple[trustme.CA, str]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority[0].issue_cert("other.example").configure_cert(context)
+    with good_server(ssl_context=context) as (mailroom, port):
+        adapter = adapter_for(port, tls="implicit", ca_file=authority[1])
+        assert short(send(adapter)) == ("rejected", "config", "tls_certificate")
+        adapter.close()
+    assert mailroom.taken == []
+
+
+def test_login_is_used_where_plain_is_not_offered(
+    server_tls: ssl.SSLContext, authority: tuple[trustme.CA, str]
+) -> None:
+    options: dict[str, Any] = {"authenticator": check_password, "auth_exclude_mechanism": ["PLAIN"]}
+    with good_server(tls_context=server_tls, require_starttls=True, auth_required=True, **options) as (mailroom, port):
+        right = adapter_for(port, tls="starttls", ca_file=authority[1], username="dee", password="right")
+        assert send(right).outcome == "accepted"
+        right.close()
+        wrong = adapter_for(port, tls="starttls", ca_file=authority[1], username="dee", password="wrong")
+        assert short(send(wrong)) == ("rejected", "config", "auth_failed")
+        wrong.close()
+    assert len(mailroom.taken) == 1
+
+
+def test_a_password_needs_a_mechanism_both_sides_know() -> None:
+    with FaultyServer("never", "close", offers=("AUTH GSSAPI",)) as server:
+        adapter = adapter_for(server.port, username="dee", password="right")
+        assert short(send(adapter)) == ("rejected", "config", "auth_unavailable")
+        adapter.close()
+
+
+def test_encryption_that_is_not_offered_is_not_done_without() -> None:
+    with FaultyServer("never", "close") as server:
+        adapter = adapter_for(server.port, tls="starttls", username="dee", password="right")
+        assert short(send(adapter)) == ("rejected", "config", "tls_unavailable")
+        adapter.close()
+    assert server.commands == ["EHLO [127.0.0.1]"]
+
+
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [("close", "disconnected"), ("hang", "timeout"), ("250 injected\r\n", "tls_failed")],
+)
+def test_a_handshake_that_fails_is_certain(action: str, code: str) -> None:
+    with FaultyServer("tls", action, offers=("STARTTLS",)) as server:
+        adapter = adapter_for(server.port, tls="starttls", timeouts=timeouts_with("tls"))
+        answer = send(adapter)
+        adapter.close()
+    # What was injected comes before the handshake or within it, depending on the network: either way it counts for nothing.
+    assert short(answer) in {("rejected", "transient", code), ("rejected", "transient", "bad_reply")}
+    assert server.data_commands == 0
+
+
+def test_commands_injected_before_encryption_are_not_answers() -> None:
+    with FaultyServer("starttls", "220 go on\r\n250 injected\r\n", offers=("STARTTLS",)) as server:
+        adapter = adapter_for(server.port, tls="starttls")
+        assert short(send(adapter)) == ("rejected", "transient", "bad_reply")
+        adapter.close()
+    assert server.data_commands == 0
+
+
+@pytest.mark.parametrize(
+    ("phase", "action", "code"),
+    [
+        ("greeting", "close", "disconnected"),
+        ("greeting", "550 no\r\n", "session_refused"),
+        ("ehlo", "hang", "timeout"),
+        ("ehlo", "421 busy\r\n", "busy"),
+    ],
+)
+def test_health_tells_what_a_message_would_meet(phase: str, action: str, code: str) -> None:
+    with FaultyServer(phase, action) as server:
+        adapter = adapter_for(server.port, timeouts=timeouts_with(phase))
+        report = adapter.health()
+        adapter.close()
+    assert (report.ok, report.code) == (False, code)
+    assert str(server.port) in report.peer
+
+
+def test_health_of_a_server_that_is_not_there() -> None:
+    with FaultyServer("greeting", "hang") as server:
+        port = server.port
+    assert adapter_for(port).health().code == "not_connected"
+    assert adapter_for(port, host="no-such-host.invalid").health().code == "not_connected"
+
+
+def test_a_permit_is_asked_for_first() -> None:
+    adapter = adapter_for(25)
+    with pytest.raises(ValueError, match="another attempt"):
+        adapter.submit(permit_of(message(2)), message(1))
