@@ -222,6 +222,9 @@ class Database:
         try:
             self._cursor.close(force=True)
             self._connection.close(force=True)
+        except apsw.Error as error:
+            self._translate(error)
+            raise
         finally:
             if self._on_close is not None:
                 self._on_close()
@@ -255,7 +258,7 @@ class Database:
 
     def _fail(self, error: apsw.Error) -> None:
         """Make every further commit on this connection impossible, also the checkpoint that closing would do."""
-        if self.failure is None:
+        if self.failure is None and not self._closed:
             self.failure = str(error)
             self._connection.set_commit_hook(lambda: True)
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

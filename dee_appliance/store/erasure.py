@@ -68,7 +68,7 @@ def finish_erasure(database: Database, needles: Sequence[bytes], *, wait_ms: int
     """
     long_enough = sorted({needle for needle in needles if len(needle) >= SHORTEST_NEEDLE})
     query = load_queries(_Queries, "erasure").select_holding
-    wanted = [needle for needle in long_enough if database.one(query, (needle, needle)) is None]
+    wanted = [needle for needle in long_enough if database.one(query, (needle, needle)) == (0,)]
 
     def report(
         state: Literal["done", "pending", "remains"], *, compacted: bool, places: tuple[Place, ...]

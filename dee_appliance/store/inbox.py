@@ -149,18 +149,19 @@ def wait_reply(path: Path, ids: Sequence[int], timeout_s: int, sleep: Callable[[
 
     After `timeout_s` seconds of `sleep` it returns the replies there are: a missing one means that the row is still queued.
     """
-    wanted = set(ids)
+    waiting = set(ids)
     replies: dict[int, Reply] = {}
+    query = _queries().select_replies
     with open_reader(path) as database:
         for attempt in range(timeout_s * POLLS_PER_SECOND + 1):
-            if attempt:
-                sleep(1 / POLLS_PER_SECOND)
-            waiting = wanted - replies.keys()
             if not waiting:
                 break
-            for inbox, seq, outcome in database.execute(_queries().select_replies, (min(waiting), max(waiting))):
+            if attempt:
+                sleep(1 / POLLS_PER_SECOND)
+            for inbox, seq, outcome in database.execute(query, (min(waiting), max(waiting))):
                 if inbox in waiting:
                     replies[inbox] = Reply(inbox=inbox, seq=seq, outcome=outcome)
+            waiting -= replies.keys()
     return [replies[inbox] for inbox in sorted(replies)]
 
 

@@ -47,12 +47,12 @@ def sql_root() -> Traversable:
 
 @cache
 def schema_text() -> str:
-    """Return the statements of sql/schema.sql without comments, one to a line: what is executed when a file is made."""
+    """Return the statements of sql/schema.sql without comments: what is executed when a file is made."""
     return without_comments(sql_root().joinpath("schema.sql").read_text(encoding="utf-8"))
 
 
 def without_comments(text: str) -> str:
-    """Return SQL without `--` comments and with single spaces, one statement to a line. Quoted text is kept as it is."""
+    """Return SQL without `--` comments and with single spaces. Quoted text is kept as it is."""
     pieces: list[str] = []
     position = 0
     while position < len(text):
@@ -69,7 +69,7 @@ def without_comments(text: str) -> str:
         if character != " " or (pieces and pieces[-1] != " "):
             pieces.append(character)
         position = end
-    return "".join(pieces).replace("; ", ";\n").strip()
+    return "".join(pieces).strip()
 
 
 def _after(text: str, mark: str, start: int) -> int:
