@@ -1,0 +1,186 @@
+"""Importing contacts: from prepared CSV rows to inbox rows, compared with what the file already holds."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dee_appliance.intake.contacts import ExistingContact, PreparedContact, compare_contact, merge_contact
+from dee_appliance.intake.csv_import import ImportOptions, read_contacts
+from dee_appliance.intake.facts import address_tokens
+from dee_appliance.intake.rejects import Reject, RejectsFile
+from dee_appliance.kernel.e1.encoding import canonical
+from dee_appliance.kernel.e1.input import ConsentSet, ContactPut, encode_input
+from dee_appliance.store.inbox import InboxRow
+from dee_appliance.store.vault import FILE, Vault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from dee_appliance.intake.column_mapping import ColumnMapping
+    from dee_appliance.intake.csv_import import ImportPlan
+    from dee_appliance.kernel.e1.plan import Channel
+    from dee_appliance.store.database import Database
+    from dee_appliance.store.state import State
+
+SOURCE = "import"
+
+
+class ImportReport(msgspec.Struct, kw_only=True):
+    """What an import did, or would do. rows = new + changed + same + duplicate + rejected + conflict."""
+
+    rows: int = 0
+    new: int = 0
+    changed: int = 0
+    same: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    conflict: int = 0
+    kept: int = 0
+    """Known contacts that differ and were left as they are (--on-existing keep)."""
+    consents: int = 0
+    rejects_file: str | None = None
+
+
+class ConsentGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A consent that every imported contact gave, with where it comes from."""
+
+    channel: Channel
+    purpose: str = "*"
+    consent_class: str = "express"
+    source: str = SOURCE
+
+
+class ContactReader:
+    """Finds contacts of an open file by their tokens, with their profiles."""
+
+    def __init__(self, database: Database, state: State) -> None:
+        self._vault = Vault(database)
+        self._state = state
+        self.secret = self._vault.secret(FILE)
+
+    def find(self, kind: str, token: str) -> ExistingContact | None:
+        """Return the contact that owns a token."""
+        del kind
+        contact = self._state.contact_of(token)
+        return None if contact is None else self.existing(contact)
+
+    def existing(self, contact: str) -> ExistingContact:
+        """Return what the file holds of a contact."""
+        known = self._state.contact(contact)
+        return ExistingContact(
+            contact=contact,
+            profile=self._vault.profile(contact),
+            attributes=dict(known.attributes),
+            key=self._vault.newest(contact, "key"),
+        )
+
+
+class Importer:
+    """One import of one CSV file into one open file."""
+
+    def __init__(
+        self,
+        reader: ContactReader,
+        *,
+        known_zones: frozenset[str],
+        now: int,
+        mapping: ColumnMapping | None = None,
+        delimiter: str | None = None,
+        default_country: str | None = None,
+        update: bool = False,
+        consents: tuple[ConsentGrant, ...] = (),
+        job: str = "",
+    ) -> None:
+        self._reader = reader
+        self._options = ImportOptions(known_zones=known_zones, delimiter=delimiter, default_country=default_country)
+        self._mapping = mapping
+        self._now = now
+        self._update = update
+        self._consents = consents
+        self._job = job
+        self.report = ImportReport()
+
+    def open(self, source: Path) -> ImportPlan:
+        """Read the header. Raises Refused when the file cannot be an import."""
+        return read_contacts(source, options=self._options, mapping=self._mapping)
+
+    def rows(self, plan: ImportPlan, on_reject: Callable[[Reject], None] | None = None) -> Iterator[InboxRow]:
+        """Yield the inbox rows of every contact that is new or changed, counting all of them in `report`."""
+        self.report = ImportReport()
+        for row in plan.rows(on_reject):
+            yield from self._row(row.contact)
+        counts = plan.counts
+        self.report.rows = counts.rows
+        self.report.duplicate = counts.duplicate
+        self.report.rejected = counts.rejected
+
+    def _row(self, prepared: PreparedContact) -> Iterator[InboxRow]:
+        report = self.report
+        comparison = compare_contact(prepared, self._reader.find, self._reader.secret)
+        match comparison.status:
+            case "new":
+                report.new += 1
+                yield contact_row(prepared, self._reader.secret, self._now, job=self._job, new=True)
+            case "changed" if self._update and comparison.existing is not None:
+                report.changed += 1
+                prepared = merge_contact(prepared, comparison.existing)
+                yield contact_row(prepared, self._reader.secret, self._now, job=self._job, new=False)
+            case "changed":
+                report.kept += 1
+            case "same":
+                report.same += 1
+            case "conflict":
+                report.conflict += 1
+                return
+        contact = prepared.contact if comparison.existing is None else comparison.existing.contact
+        for grant in self._consents:
+            report.consents += 1
+            yield _consent_row(contact, grant, self._now)
+
+
+def contact_row(prepared: PreparedContact, file_secret: bytes, now: int, *, job: str, new: bool) -> InboxRow:
+    """Return the inbox row that adds or changes a contact: neutral facts in the payload, personal data beside it."""
+    put = ContactPut(
+        contact=prepared.contact,
+        attributes=prepared.attributes,
+        facts=prepared.facts,
+        tokens={str(kind): token for kind, token in address_tokens(file_secret, prepared.profile, prepared.key).items()},
+        job=job,
+    )
+    kept = {"profile": canonical(dict(prepared.profile)).decode()}
+    if prepared.key is not None:
+        kept["key"] = prepared.key
+    if new:
+        kept["secret"] = os.urandom(32).hex()
+    private: dict[str, object] = {"vault": {prepared.contact: kept}}
+    return InboxRow(source=SOURCE, received=now, kind="contact.put", payload=encode_input(put), private=private)
+
+
+def _consent_row(contact: str, grant: ConsentGrant, now: int) -> InboxRow:
+    consent = ConsentSet(
+        contact=contact,
+        channel=grant.channel,
+        purpose=grant.purpose,
+        granted=True,
+        consent_class=grant.consent_class,
+        source=grant.source,
+    )
+    return InboxRow(source=SOURCE, received=now, kind="consent.set", payload=encode_input(consent))
+
+
+def write_rejects(plan: ImportPlan, path: Path) -> int:
+    """Write the rejects of one pass over the file and return how many; no file is made when there are none."""
+    count = 0
+    with RejectsFile(path, plan.header) as rejects:
+
+        def note(reject: Reject) -> None:
+            nonlocal count
+            count += 1
+            rejects.write(reject)
+
+        plan.scan(note)
+    return count

@@ -1,0 +1,151 @@
+"""Reading the file: one view for the API, reports and explanations. Nothing here writes.
+
+A view sees one moment of the file as long as no transaction is opened on it; a running loop is not disturbed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from dee_appliance.errors import Refused
+from dee_appliance.kernel.e1.policy import HoursRule
+from dee_appliance.store.database import open_reader
+from dee_appliance.store.queries import load_queries
+from dee_appliance.store.state import State
+from dee_appliance.store.vault import FILE, Vault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from dee_appliance.store.database import Database
+
+
+class ViewQueries(msgspec.Struct, frozen=True, kw_only=True):
+    """sql/queries/view.sql."""
+
+    select_file: str
+    select_end: str
+    select_last_tick: str
+    select_contact_ids: str
+    select_contact_id: str
+
+
+class View:
+    """One open file, read-only. A context manager."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._queries = load_queries(ViewQueries, "view")
+        row = database.one(self._queries.select_file)
+        assert row is not None
+        self.lineage: bytes = row[0]
+        self.epoch: int = row[1]
+        self.simulated: bool = row[2] == "simulated"
+        self.state = State(database, self.lineage)
+        self.vault = Vault(database)
+
+    @property
+    def last_tick(self) -> int:
+        """The tick of the newest input."""
+        row = self.database.one(self._queries.select_last_tick)
+        return self.epoch if row is None else int(row[0])
+
+    @property
+    def log_size(self) -> int:
+        """How many entries the log has."""
+        return int(self._end()[0]) + 1
+
+    @property
+    def log_head(self) -> bytes:
+        """The hash of the newest entry."""
+        return bytes(self._end()[1])
+
+    def _end(self) -> tuple[int, bytes]:
+        row = self.database.one(self._queries.select_end)
+        assert row is not None
+        return row[0], row[1]
+
+    @property
+    def incarnation(self) -> int:
+        """How often the file was armed."""
+        value = self.state.settings.get("incarnation", 0)
+        return value if isinstance(value, int) else 0
+
+    def zone_ids(self) -> tuple[str, ...]:
+        """Every zone of the file's own table."""
+        return self.state.zones().zones()
+
+    def policy_covers_voice(self) -> bool:
+        """Tell whether the file's policy has calling hours for calls."""
+        policy, _ = self.state.policy()
+        return any(isinstance(rule, HoursRule) and (not rule.channels or "voice" in rule.channels) for rule in policy.rules)
+
+    def file_secret(self) -> bytes:
+        """The secret that keys address tokens."""
+        return self.vault.secret(FILE)
+
+    def contact_ids(self) -> list[str]:
+        """Every contact that was not erased."""
+        return [row[0] for row in self.database.execute(self._queries.select_contact_ids)]
+
+    def resolve_contact(self, text: str) -> str:
+        """Return the id of a contact named by id, e-mail address, phone number or customer key. Raises Refused."""
+        if text.startswith("c_") and self.database.one(self._queries.select_contact_id, (text,)) is not None:
+            return text
+        for token in self._tokens(text):
+            contact = self.state.contact_of(token)
+            if contact is not None:
+                return contact
+        raise Refused(f"there is no contact `{text}`", where=str(self.database.path), hint="dee contact find TEXT")
+
+    def suppression_subject(self, text: str) -> str:
+        """Return what a suppression of this contact, address or number names: a contact id or a keyed token. Raises Refused."""
+        if text.startswith("c_"):
+            return self.resolve_contact(text)
+        tokens = self._tokens(text)
+        if not tokens:
+            raise Refused(f"`{text}` is no contact, e-mail address or phone number", hint="write numbers as +12025550123")
+        return tokens[0]
+
+    def _tokens(self, text: str) -> list[str]:
+        from dee_appliance.intake.addresses import normalise_email, normalise_phone  # noqa: PLC0415 - slow to import
+        from dee_appliance.intake.facts import address_token  # noqa: PLC0415
+        from dee_appliance.intake.invalid import InvalidValue  # noqa: PLC0415
+
+        tokens: list[str] = []
+        try:
+            if "@" in text:
+                tokens.append(address_token(self.file_secret(), "email", normalise_email(text)))
+            elif text.startswith("+"):
+                tokens.append(address_token(self.file_secret(), "phone", normalise_phone(text, None)))
+        except InvalidValue as error:
+            raise Refused(f"`{text}`: {error.reason}") from error
+        if "@" not in text and not text.startswith("+"):
+            tokens.append(address_token(self.file_secret(), "key", text))
+        return tokens
+
+    def personal_values(self, contact: str) -> list[bytes]:
+        """Return everything that the vault keeps of a contact as UTF-8 bytes, to be searched for after an erasure."""
+        values: list[str] = list(self.vault.profile(contact).values())
+        values += [value for field, _, value in self.vault.rows(contact) if field != "profile"]
+        return [value.encode() for value in values]
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_view(path: Path) -> View:
+    """Open a file for reading. Raises as store.database.open_reader."""
+    return View(open_reader(path))

@@ -1,0 +1,19 @@
+-- name: select_file
+-- What the file was made as.
+SELECT lineage, epoch, clock FROM genesis WHERE one = 1;
+
+-- name: select_end
+-- Where the log ends.
+SELECT seq, leaf FROM audit ORDER BY seq DESC LIMIT 1;
+
+-- name: select_last_tick
+-- The tick of the newest input.
+SELECT tick FROM input ORDER BY seq DESC LIMIT 1;
+
+-- name: select_contact_ids
+-- Every contact that was not erased.
+SELECT contact FROM contact WHERE erased = 0 ORDER BY contact;
+
+-- name: select_contact_id
+-- One contact.
+SELECT contact FROM contact WHERE contact = ?;
