@@ -210,7 +210,7 @@ def _check_inside(node: Constant | Has | Not | Junction | Compare | Member, scop
 def _require_bool(node: Node, scope: Scope, place: str) -> None:
     found = _type_of(node, scope)
     if found.kind != "bool":
-        raise ConditionInvalid(_start(node), f"{place} must be true or false, and this is {_described(found)}")
+        raise ConditionInvalid(node.position, f"{place} must be true or false, and this is {_described(found)}")
 
 
 def _check_compare(node: Compare, scope: Scope) -> None:
@@ -331,17 +331,6 @@ def _described(value_type: ValueType) -> str:
 def _listed(words: tuple[str, ...]) -> str:
     shown = ", ".join(word for word in words[:_MOST_SHOWN] if word)
     return f"{shown}, …" if len(words) > _MOST_SHOWN else shown
-
-
-def _start(node: Node) -> int:
-    """The offset of the first token of a node, parentheses apart."""
-    match node:
-        case Junction(parts=parts):
-            return _start(parts[0])
-        case Compare(left=left) | Member(left=left):
-            return _start(left)
-        case _:
-            return node.position
 
 
 _Name: TypeAlias = tuple[str, str]
