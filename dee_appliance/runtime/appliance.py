@@ -129,7 +129,7 @@ class Appliance:
         for channel, one in channel_configs(config, self.path, local_only=self.simulated).items():
             adapters[channel] = open_adapter(channel, one)
             places[channel] = one.concurrency
-        return Dispatcher(adapters, places)
+        return Dispatcher(adapters, places, simulated=self.simulated)
 
     def close(self) -> None:
         """Close the file, its WAL emptied, and let go of the lock."""

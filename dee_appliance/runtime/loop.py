@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dee_appliance.store.journal import Journal
 
 SOURCE = "loop"
+ANSWER_WAIT_S = 0.05
 REWRITES = ("contact.put", "contact.erase", "config.set", "run.enroll")
 """Inputs after which a message that was rendered beforehand may no longer be what the queue asks for."""
 
@@ -76,6 +77,7 @@ class Loop:
         self._limits = limits or LoopLimits()
         self._guard = ClockGuard(clock, journal.last_tick, max_outage_s=self._max_outage_s())
         self._draining: int | None = None
+        self._pulling = True
         self._unstaged: list[InboxRow] = []
 
     def _max_outage_s(self) -> int:
@@ -94,9 +96,14 @@ class Loop:
             self.turn()
         return len(left)
 
-    def finish(self) -> None:
-        """At the end: stop the adapters and record what they still answer."""
+    def finish(self, patience_s: float = 0.0) -> None:
+        """At the end: pull nothing more, wait up to `patience_s` for what is in flight, and record what the adapters still answer."""
         if self._dispatcher is not None:
+            self._pulling = False
+            waited = 0.0
+            while self._dispatcher.in_flight() and waited < patience_s:
+                self.turn(ANSWER_WAIT_S)
+                waited += ANSWER_WAIT_S
             self._unstaged.extend(self._dispatcher.close(self._now()))
             self._dispatcher = None
         while self._unstaged:
@@ -170,7 +177,7 @@ class Loop:
 
     def _can_pull(self) -> bool:
         dispatcher = self._dispatcher
-        if dispatcher is None or self._draining is not None or not self._in_step():
+        if dispatcher is None or not self._pulling or self._draining is not None or not self._in_step():
             return False
         return any(dispatcher.free(one) and self._journal.state.queue(one, 1) for one in dispatcher.channels())
 
@@ -185,7 +192,7 @@ class Loop:
                     self._shell.forget()
                 self._fire(now)
                 more = len(admitted) >= self._limits.rows + staged
-                if not more and self._draining is None and self._in_step():
+                if self._pulling and not more and self._draining is None and self._in_step():
                     self._pull(now)
                 journal.flush()
         except BaseException:

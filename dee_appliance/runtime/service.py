@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dee_appliance.runtime.loop import ANSWER_WAIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from dee_appliance.runtime.appliance import Appliance
 
 IDLE_WAIT_S = 0.1
-ANSWER_WAIT_S = 0.05
+STOP_PATIENCE_S = 20.0
+"""How long a stop waits for providers that have a message and have not answered yet."""
 IDLE_CHECKPOINT_TURNS = 20
 
 
@@ -73,5 +76,5 @@ def serve(
         if not in_flight:
             appliance.clock.wait(IDLE_WAIT_S)
     idle = not stop.asked
-    loop.finish()
+    loop.finish(STOP_PATIENCE_S)
     return Served(turns=turns, recovered=recovered, idle=idle)
