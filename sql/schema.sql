@@ -7,7 +7,7 @@
 --
 --   inbox   staging: any process may insert; only the loop deletes, in the transaction that admits the row
 --   vault   the only place of personal data; rows are erased, never referred to by append-only rows except through commitments
---   state   contact, address, consent, suppression, plan, run, timer, attempt, counter, hold, setting, trail:
+--   state   contact, address, consent, suppression, plan, enrolment, run, timer, attempt, counter, hold, setting, breaker and the trails:
 --           a fold of `input`; replay rebuilds it and `verify --state` compares it row by row
 --
 -- Times are ticks: integer seconds UTC. Money is integer micro-units. JSON text is canonical (sorted keys, no floats).
@@ -55,13 +55,14 @@ CREATE TABLE given (                          -- what the shell computed for an 
     PRIMARY KEY (seq, ordinal)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE ledger (                         -- one row per mark of an attempt; UNIQUE makes a second mark impossible
-    send_key TEXT    NOT NULL,
-    attempt  INTEGER NOT NULL,
-    mark     TEXT    NOT NULL CHECK (mark IN ('DISPATCHING', 'ACCEPTED', 'REJECTED', 'UNKNOWN', 'NOT_SENT', 'ABANDONED')),
-    seq      INTEGER NOT NULL,
-    tick     INTEGER NOT NULL,
-    PRIMARY KEY (send_key, attempt, mark)
+CREATE TABLE ledger (                         -- one row per mark of an attempt; the key makes a second mark impossible
+    attempt_no INTEGER NOT NULL,
+    mark       TEXT    NOT NULL CHECK (mark IN ('DISPATCHING', 'ACCEPTED', 'REJECTED', 'UNKNOWN', 'NOT_SENT', 'ABANDONED')),
+    send_key   TEXT    NOT NULL,
+    attempt    INTEGER NOT NULL,
+    seq        INTEGER NOT NULL,
+    tick       INTEGER NOT NULL,
+    PRIMARY KEY (attempt_no, mark)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit (
@@ -174,20 +175,22 @@ CREATE TABLE timer (
 ) STRICT;
 CREATE INDEX timer_by_due ON timer (due, run_no);
 
+-- Numbered in the order in which they were intended: neighbours in time are neighbours on the disk, and a commit touches few pages.
 CREATE TABLE attempt (
-    send_key TEXT    NOT NULL,
-    attempt  INTEGER NOT NULL,
-    run_no   INTEGER NOT NULL,
-    channel  TEXT    NOT NULL,
-    plan     TEXT    NOT NULL,
-    state    TEXT    NOT NULL,
-    ready    INTEGER NOT NULL,                -- the tick since which it could be pulled
-    body     TEXT    NOT NULL,
-    PRIMARY KEY (send_key, attempt)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX attempt_queue ON attempt (channel, plan, ready, run_no, send_key, attempt) WHERE state = 'INTENDED';
-CREATE INDEX attempt_open ON attempt (state, send_key, attempt) WHERE state IN ('DISPATCHING', 'UNKNOWN');
-CREATE INDEX attempt_by_run ON attempt (run_no, send_key, attempt);
+    attempt_no INTEGER PRIMARY KEY,
+    send_key   TEXT    NOT NULL,
+    attempt    INTEGER NOT NULL,
+    run_no     INTEGER NOT NULL,
+    channel    TEXT    NOT NULL,
+    plan       TEXT    NOT NULL,
+    state      TEXT    NOT NULL,
+    ready      INTEGER NOT NULL,              -- the tick since which it could be pulled
+    body       TEXT    NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX attempt_by_key ON attempt (send_key, attempt);
+CREATE INDEX attempt_by_run ON attempt (run_no, attempt_no);
+CREATE INDEX attempt_queue ON attempt (channel, plan, ready, run_no, attempt_no) WHERE state = 'INTENDED';
+CREATE INDEX attempt_open ON attempt (state, attempt_no) WHERE state IN ('DISPATCHING', 'ONGOING', 'UNKNOWN');
 
 CREATE TABLE counter (                        -- limits and budgets: one row per rule scope and bucket
     name     TEXT    NOT NULL,
@@ -216,10 +219,16 @@ CREATE TABLE breaker (
     failures INTEGER NOT NULL                 -- in a row
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE trail (                          -- which entries belong to a run or to a contact's own chain
-    subject TEXT    NOT NULL,
+CREATE TABLE run_trail (                      -- which entries belong to a run
+    run_no INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    PRIMARY KEY (run_no, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE contact_trail (                  -- which entries speak of a contact outside its runs, or belong to its own chain
+    contact TEXT    NOT NULL,
     seq     INTEGER NOT NULL,
-    PRIMARY KEY (subject, seq)
+    PRIMARY KEY (contact, seq)
 ) STRICT, WITHOUT ROWID;
 
 -- append-only -------------------------------------------------------------------------------------------------------------------

@@ -173,6 +173,8 @@ def open_appliance(
     appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)
     if appliance is None:
         raise HostError(
-            f"another process runs this file: {holder(path) or 'unknown'}", where=str(path), hint="wait for it, or stop it"
+            f"another process runs this file: {holder(path) or 'unknown'}",
+            where=str(path),
+            hint="wait for it, or stop it",
         )
     return appliance

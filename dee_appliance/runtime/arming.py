@@ -50,7 +50,9 @@ def arm(
     )
     submitted = submit(path, [row], "dee arm", clock=clock, state_dir=states)
     if submitted.queued or submitted.replies[0].outcome != "done":
-        raise Refused("the file could not be armed", where=str(path), hint="stop the loop that runs on it and try again")
+        raise Refused(
+            "the file could not be armed", where=str(path), hint="stop the loop that runs on it and try again"
+        )
     with open_view(path) as after:
         tip = states.open_tip(after.lineage)
         try:

@@ -71,7 +71,9 @@ class SetClock:
 class ClockGuard:
     """Notices when wall and boot clock disagree, and a long outage at the start. Each doubt is reported once."""
 
-    def __init__(self, clock: Clock, last_tick: int, *, max_skew_s: int = MAX_SKEW_S, max_outage_s: int = MAX_OUTAGE_S) -> None:
+    def __init__(
+        self, clock: Clock, last_tick: int, *, max_skew_s: int = MAX_SKEW_S, max_outage_s: int = MAX_OUTAGE_S
+    ) -> None:
         self._clock = clock
         self._max_skew_s = max_skew_s
         self._doubt: Doubt | None = None

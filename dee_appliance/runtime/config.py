@@ -64,7 +64,9 @@ def read_config(path: Path) -> Config:
     try:
         return msgspec.convert(tomllib.loads(text), Config, strict=True)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise Refused(f"the configuration is wrong: {error}", where=str(path), hint="see docs/configuration.md") from error
+        raise Refused(
+            f"the configuration is wrong: {error}", where=str(path), hint="see docs/configuration.md"
+        ) from error
 
 
 def outbox_of(file: Path) -> Path:

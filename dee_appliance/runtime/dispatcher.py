@@ -31,7 +31,9 @@ class Dispatcher:
     call's outcome does not count.
     """
 
-    def __init__(self, adapters: dict[Channel, Adapter], places: dict[Channel, int], *, simulated: bool = False) -> None:
+    def __init__(
+        self, adapters: dict[Channel, Adapter], places: dict[Channel, int], *, simulated: bool = False
+    ) -> None:
         self._simulated = simulated
         self._adapters = adapters
         self._places = places
@@ -67,9 +69,7 @@ class Dispatcher:
         try:
             self._adapters[permit.channel].submit(permit, message)
         except ChannelError as error:
-            answer = Answer(
-                outcome="rejected" if error.certain else "unknown", kind=_kind(error.kind), code=error.code
-            )
+            answer = Answer(outcome="rejected" if error.certain else "unknown", kind=_kind(error.kind), code=error.code)
             self._refused.extend(self._rows(permit.send_key, permit.attempt, answer, now))
 
     def answers(self, now: int, timeout_s: float) -> list[InboxRow]:
@@ -99,7 +99,9 @@ class Dispatcher:
             cost_micros=answer.cost_micros,
         )
         private: dict[str, object] | None = None
-        kept = {name: text[:MAX_NOTE_CHARS] for name, text in (("ref", answer.provider_ref), ("note", answer.note)) if text}
+        kept = {
+            name: text[:MAX_NOTE_CHARS] for name, text in (("ref", answer.provider_ref), ("note", answer.note)) if text
+        }
         if kept and contact:
             # The provider's text may name the recipient: it stays in the vault until the contact is erased.
             private = {"vault": {contact: {f"answer:{send_key}:{attempt}": canonical(kept).decode()}}}

@@ -148,7 +148,9 @@ def contact_row(prepared: PreparedContact, file_secret: bytes, now: int, *, job:
         contact=prepared.contact,
         attributes=prepared.attributes,
         facts=prepared.facts,
-        tokens={str(kind): token for kind, token in address_tokens(file_secret, prepared.profile, prepared.key).items()},
+        tokens={
+            str(kind): token for kind, token in address_tokens(file_secret, prepared.profile, prepared.key).items()
+        },
         job=job,
     )
     kept = {"profile": canonical(dict(prepared.profile)).decode()}

@@ -141,7 +141,9 @@ class Loop:
         """A simulated file with nothing to do now jumps to whatever comes next. Returns False if nothing does."""
         if not isinstance(self._clock, SetClock) or (self._dispatcher is not None and self._dispatcher.in_flight()):
             return False
-        coming = [tick for tick in (self._admission.next_received(), self._journal.state.next_due()) if tick is not None]
+        coming = [
+            tick for tick in (self._admission.next_received(), self._journal.state.next_due()) if tick is not None
+        ]
         later = [tick for tick in coming if tick > self._clock.now()]
         if not later or len(later) < len(coming):
             return False

@@ -81,7 +81,9 @@ class View:
     def policy_covers_voice(self) -> bool:
         """Tell whether the file's policy has calling hours for calls."""
         policy, _ = self.state.policy()
-        return any(isinstance(rule, HoursRule) and (not rule.channels or "voice" in rule.channels) for rule in policy.rules)
+        return any(
+            isinstance(rule, HoursRule) and (not rule.channels or "voice" in rule.channels) for rule in policy.rules
+        )
 
     def file_secret(self) -> bytes:
         """The secret that keys address tokens."""
@@ -107,7 +109,9 @@ class View:
             return self.resolve_contact(text)
         tokens = self._tokens(text)
         if not tokens:
-            raise Refused(f"`{text}` is no contact, e-mail address or phone number", hint="write numbers as +12025550123")
+            raise Refused(
+                f"`{text}` is no contact, e-mail address or phone number", hint="write numbers as +12025550123"
+            )
         return tokens[0]
 
     def _tokens(self, text: str) -> list[str]:

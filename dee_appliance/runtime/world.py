@@ -86,7 +86,9 @@ def _share(text: str, part: str) -> int:
     whole, _, fraction = text.removesuffix("%").partition(".")
     digits = whole + fraction
     if not text.endswith("%") or not digits.isascii() or not digits.isdigit() or len(fraction) > 2:  # noqa: PLR2004
-        raise Usage(f"`{part}`: a share is a percentage like 4% or 1.5%", where="--assume", hint="replied=4%,bounced=1%")
+        raise Usage(
+            f"`{part}`: a share is a percentage like 4% or 1.5%", where="--assume", hint="replied=4%,bounced=1%"
+        )
     share = int(whole or "0") * 100 + int(fraction.ljust(2, "0") or "0")
     if share > WHOLE:
         raise Usage(f"`{part}` is more than 100 %", where="--assume", hint="replied=4%,bounced=1%")

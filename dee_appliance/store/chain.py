@@ -22,7 +22,8 @@ class ChainQueries(msgspec.Struct, frozen=True, kw_only=True):
     """sql/queries/chain.sql."""
 
     append_entry: str
-    insert_trail: str
+    insert_contact_trail: str
+    insert_run_trail: str
     select_last_entry: str
 
 
@@ -33,13 +34,15 @@ class Chain:
         self._database = database
         self._queries = queries
         self._rows: list[tuple[int, str, bytes]] = []
-        self._trail: list[tuple[str, int]] = []
+        self._run_trail: list[tuple[int, int]] = []
+        self._contact_trail: list[tuple[str, int]] = []
         self.reload()
 
     def reload(self) -> None:
         """Forget what was not written, and read the end of the chain again (after a rollback)."""
         self._rows.clear()
-        self._trail.clear()
+        self._run_trail.clear()
+        self._contact_trail.clear()
         last = self._database.one(self._queries.select_last_entry)
         self.next_seq = 0 if last is None else int(last[0]) + 1
         self.head: bytes = GENESIS_LEAF if last is None else last[1]
@@ -65,10 +68,10 @@ class Chain:
         self.head = leaf_hash(body)
         self.next_seq = seq + 1
         self._rows.append((seq, body.decode(), self.head))
-        if entry.run is not None:
-            self._trail.append((entry.run, seq))
-        if link is not None and entry.contact:
-            self._trail.append((entry.contact, seq))
+        if entry.run_no is not None:
+            self._run_trail.append((entry.run_no, seq))
+        if entry.contact:
+            self._contact_trail.append((entry.contact, seq))
         return seq
 
     def pending(self) -> list[tuple[int, str, bytes]]:
@@ -80,9 +83,12 @@ class Chain:
         if self._rows:
             self._database.many(self._queries.append_entry, self._rows)
             self._rows.clear()
-        if self._trail:
-            self._database.many(self._queries.insert_trail, self._trail)
-            self._trail.clear()
+        if self._run_trail:
+            self._database.many(self._queries.insert_run_trail, self._run_trail)
+            self._run_trail.clear()
+        if self._contact_trail:
+            self._database.many(self._queries.insert_contact_trail, self._contact_trail)
+            self._contact_trail.clear()
 
 
 def cause_bytes(seq: int, digest: bytes) -> bytes:

@@ -246,20 +246,21 @@ class Journal:
                     return self.state.subject_snapshot(tick, value.subject), None
                 return self.state.snapshot(tick, contact), None
             case Verb() | TaskDone():
-                return self._of_run(tick, self.state.run_by_id(value.run), None)
+                run = self.state.run_by_id(value.run)
+                if run is None:
+                    return self.state.snapshot(tick, ""), None
+                return self.state.snapshot(tick, run.contact, run_no=run.no), run.no
             case Answered():
-                about = self.state.attempt(value.send_key, value.attempt)
-                return self._of_run(tick, None if about is None else self.state.run_by_no(about.run_no), about)
+                return self._of_attempt(tick, self.state.attempt(value.send_key, value.attempt))
             case Event(send_key=""):
                 return self.state.snapshot(tick, value.contact), None
             case Event():
-                about = self.state.attempt(value.send_key, None)
-                return self._of_run(tick, None if about is None else self.state.run_by_no(about.run_no), about)
+                return self._of_attempt(tick, self.state.attempt(value.send_key, None))
 
-    def _of_run(self, tick: int, run: Run | None, about: Attempt | None) -> tuple[Snapshot, int | None]:
-        if run is None:
-            return self.state.snapshot(tick, "", about=about), None
-        return self.state.snapshot(tick, run.contact, run=run, about=about), run.no
+    def _of_attempt(self, tick: int, about: Attempt | None) -> tuple[Snapshot, int | None]:
+        if about is None:
+            return self.state.snapshot(tick, ""), None
+        return self.state.snapshot(tick, about.contact, run_no=about.run_no, about=about), about.run_no
 
     # ---- the clock --------------------------------------------------------------------------------------------------------------
 
@@ -279,24 +280,23 @@ class Journal:
         # A run of the same contact may have ended this one a moment ago.
         if run is None or run.due is None or run.due > row.tick:
             return
-        snapshot = self.state.snapshot(row.tick, run.contact, run=run)
+        snapshot = self.state.snapshot(row.tick, run.contact, run_no=run_no)
         decision = decide_due(snapshot, run_no, self.state.plans_of(snapshot), self.state.zones())
         self.state.apply(decision, snapshot, row.tick, row.seq, self.chain, cause)
 
     # ---- the dispatch pull ------------------------------------------------------------------------------------------------------
 
     def _pull(self, row: InputRow, value: Pull, cause: bytes) -> str:
-        for ordinal, (_, run_no, _, _) in enumerate(self.state.queue(value.channel, value.n)):
-            self._candidate(row, ordinal, run_no, cause)
+        for ordinal, (_, _, attempt_no) in enumerate(self.state.queue(value.channel, value.n)):
+            attempt = self.state.attempt_by_no(attempt_no)
+            # An earlier candidate of this pull may have stopped the queue, or ended this run.
+            if attempt is not None and attempt.state == "INTENDED" and not self._held(attempt):
+                self._candidate(row, ordinal, attempt, cause)
         return "done"
 
-    def _candidate(self, row: InputRow, ordinal: int, run_no: int, cause: bytes) -> None:
-        run = self.state.run_by_no(run_no)
-        assert run is not None
-        attempt = self.state.attempt(run.send, run.attempt)
-        if attempt is None or attempt.state != "INTENDED" or self._held(attempt):
-            return
-        snapshot = self.state.snapshot(row.tick, run.contact, run=run)
+    def _candidate(self, row: InputRow, ordinal: int, attempt: Attempt, cause: bytes) -> None:
+        snapshot = self.state.snapshot(row.tick, attempt.contact, run_no=attempt.run_no, about=attempt)
+        run = next(one for one in snapshot.runs if one.no == attempt.run_no)
         plans = self.state.plans_of(snapshot)
         plan = plans[run.digest]
         given = self._given(row.seq, ordinal, attempt, run, plan)
@@ -310,7 +310,7 @@ class Journal:
             counters=self.state.counters(wanted),
             trial_guests=tuple(guests) if self.state.settings.get("trial") and isinstance(guests, list) else None,
         )
-        decision = decide_pull(snapshot, run_no, given, shared, plans, zones)
+        decision = decide_pull(snapshot, run.no, given, shared, plans, zones)
         self.state.apply(decision, snapshot, row.tick, row.seq, self.chain, cause)
         if decision.permit is not None:
             self.permits.append(decision.permit)
@@ -362,9 +362,7 @@ class Journal:
         match value:
             case PlanPublish():
                 published = self.state.plan_digest(value.plan, value.version)
-                return FileView(
-                    tick=row.tick, published=published, document=self._has(value.digest, "plan", row.seq)
-                )
+                return FileView(tick=row.tick, published=published, document=self._has(value.digest, "plan", row.seq))
             case PolicySet():
                 document = self._has(value.digest, "policy", row.seq)
                 return FileView(tick=row.tick, document=document, holds=self.state.holds)

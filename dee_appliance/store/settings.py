@@ -35,6 +35,8 @@ _SWITCHES = {
     apsw.SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE: 0,
     apsw.SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE: 0,
     apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER: 1,
+    # The plan of a query never depends on the values bound to it: no surprise in replay, and no new plan at every execution.
+    apsw.SQLITE_DBCONFIG_ENABLE_QPSG: 1,
 }
 _LIMITS = {
     apsw.SQLITE_LIMIT_ATTACHED: 0,

@@ -43,6 +43,9 @@ _attributes_decoder = msgspec.json.Decoder(dict[str, bool | int | str])
 _facts_decoder = msgspec.json.Decoder(dict[str, object])
 _encode = msgspec.json.Encoder(order="sorted").encode
 PLANS_KEPT = 200
+CONTACTS_KEPT = 10_000
+SUBJECTS = 4
+"""Under how many names a contact can be suppressed: its id, and one token each for e-mail, phone and customer key."""
 
 
 class State:
@@ -55,10 +58,14 @@ class State:
         self._plans: dict[str, CompiledPlan] = {}
         self._zones: dict[str, ZoneTable] = {}
         self._policies: dict[str, Policy] = {}
+        self._contacts: dict[str, Contact] = {}
+        self._links: dict[str, tuple[int, str] | None] = {}
         self.reload()
 
     def reload(self) -> None:
         """Read what is kept in memory again: at the start and after a rollback."""
+        self._contacts.clear()
+        self._links.clear()
         self.settings: dict[str, object] = {}
         self.setting_entries: dict[str, int] = {}
         for key, value, entry in self._database.execute(self._queries.select_settings):
@@ -68,6 +75,8 @@ class State:
         self._load_holds()
         last = self._database.one(self._queries.select_last_run)
         self.next_run_no = 1 if last is None else int(last[0]) + 1
+        last = self._database.one(self._queries.select_last_attempt)
+        self.next_attempt_no = 1 if last is None else int(last[0]) + 1
 
     def _load_holds(self) -> None:
         self.holds = tuple(
@@ -143,6 +152,11 @@ class State:
             row = self._database.one(self._queries.select_attempt, (send_key, attempt))
         return None if row is None else _attempt_decoder.decode(row[0])
 
+    def attempt_by_no(self, attempt_no: int) -> Attempt | None:
+        """Return an attempt by its number."""
+        row = self._database.one(self._queries.select_attempt_by_no, (attempt_no,))
+        return None if row is None else _attempt_decoder.decode(row[0])
+
     def contact_of(self, subject: str) -> str | None:
         """Return the contact that has this address token, or None."""
         row = self._database.one(self._queries.select_address, (subject,))
@@ -150,6 +164,14 @@ class State:
 
     def contact(self, contact: str) -> Contact:
         """Return everything a decision may know of a contact."""
+        kept = self._contacts.get(contact)
+        if kept is None:
+            if len(self._contacts) >= CONTACTS_KEPT:
+                self._contacts.clear()
+            kept = self._contacts[contact] = self._read_contact(contact)
+        return kept
+
+    def _read_contact(self, contact: str) -> Contact:
         row = self._database.one(self._queries.select_contact, (contact,)) if contact else None
         if row is None:
             return Contact(contact=contact, known=False, suppressions=self._suppressions((contact,)))
@@ -172,10 +194,10 @@ class State:
         )
 
     def _suppressions(self, subjects: tuple[str, ...]) -> tuple[Suppression, ...]:
+        wanted = (*subjects, *("" for _ in range(SUBJECTS - len(subjects))))
         return tuple(
             Suppression(subject=subject, scope=scope, reason=reason, entry=entry)
-            for subject in subjects
-            for scope, reason, entry in self._database.execute(self._queries.select_suppressions, (subject,))
+            for subject, scope, reason, entry in self._database.execute(self._queries.select_suppressions, wanted)
         )
 
     def subject_snapshot(self, tick: int, subject: str) -> Snapshot:
@@ -184,14 +206,16 @@ class State:
         return Snapshot(tick=tick, lineage=self.lineage, contact=contact)
 
     def snapshot(
-        self, tick: int, contact: str, *, run: Run | None = None, about: Attempt | None = None, plan: str = ""
+        self, tick: int, contact: str, *, run_no: int | None = None, about: Attempt | None = None, plan: str = ""
     ) -> Snapshot:
-        """Fetch all that a decision about a contact may read. `run` is one that the input names, `plan` one it wants to enter."""
+        """Fetch all that a decision about a contact may read. `run_no` is a run that the input names, `plan` one to enter."""
         runs = [
             _run_decoder.decode(row[0]) for row in self._database.execute(self._queries.select_live_runs, (contact,))
         ]
-        if run is not None and all(one.no != run.no for one in runs):
-            runs.append(run)
+        if run_no is not None and all(one.no != run_no for one in runs):
+            ended = self.run_by_no(run_no)
+            if ended is not None:
+                runs.append(ended)
         attempts: dict[int, Attempt] = {}
         for one in runs:
             if one.attempt:
@@ -206,6 +230,7 @@ class State:
             attempts=attempts,
             about=about,
             next_run_no=self.next_run_no,
+            next_attempt_no=self.next_attempt_no,
         )
         if plan:
             row = self._database.one(self._queries.select_enrolment, (contact, plan))
@@ -245,16 +270,16 @@ class State:
             ticks.append(int(row[0]))
         return min(ticks) if ticks else None
 
-    def queue(self, channel: str, limit: int) -> list[tuple[int, int, str, int]]:
-        """Return the next intended sends (ready, run number, send key, attempt) of a channel, leaving out what a shared hold stops."""
+    def queue(self, channel: str, limit: int) -> list[tuple[int, int, int]]:
+        """Return the next intended sends (ready, run number, attempt number) of a channel, leaving out what a shared hold stops."""
         scopes = {hold.scope for hold in self.holds}
         if "*" in scopes or f"channel:{channel}" in scopes:
             return []
-        found: list[tuple[int, int, str, int]] = []
+        found: list[tuple[int, int, int]] = []
         for (plan,) in self._database.execute(self._queries.select_plan_names):
             if f"plan:{plan}" not in scopes:
                 rows = self._database.execute(self._queries.select_queue, (channel, plan, limit))
-                found.extend((row[0], row[1], row[2], row[3]) for row in rows)
+                found.extend((row[0], row[1], row[2]) for row in rows)
         found.sort()
         return found[:limit]
 
@@ -270,7 +295,7 @@ class State:
         self._write_contact(decision)
         for entry in decision.entries:
             if entry.contact:
-                self._append_linked(chain, entry, cause)
+                self._append_linked(chain, entry, entry.contact, cause)
             else:
                 chain.append(entry, cause, None)
         due_before = {run.no: run.due for run in snapshot.runs}
@@ -279,7 +304,9 @@ class State:
         for attempt in decision.attempts:
             self._write_attempt(attempt)
         for mark in decision.marks:
-            self._database.execute(self._queries.append_mark, (mark.send_key, mark.attempt, mark.mark, seq, tick))
+            self._database.execute(
+                self._queries.append_mark, (mark.no, mark.mark, mark.send_key, mark.attempt, seq, tick)
+            )
         for change in decision.counters:
             self._database.execute(
                 self._queries.insert_counter, (change.name, change.bucket, change.settled, change.reserved)
@@ -291,18 +318,31 @@ class State:
             self.breakers[decision.breaker[0]] = decision.breaker[1]
             self._database.execute(self._queries.insert_breaker, decision.breaker)
 
-    def _append_linked(self, chain: Chain, entry: Entry, cause: bytes) -> None:
-        row = self._database.one(self._queries.select_contact, (entry.contact,))
-        if row is None:
-            chain.append(entry, cause, None)
-            return
-        chain.append(entry, cause, (row[3], row[4]))
-        self._database.execute(self._queries.update_contact_chain, (row[3] + 1, chain.head.hex(), entry.contact))
+    def _append_linked(self, chain: Chain, entry: Entry, contact: str, cause: bytes) -> None:
+        """Append an entry to the global chain and to the contact's own."""
+        link = self._link_of(contact)
+        chain.append(entry, cause, link)
+        if link is not None:
+            grown = (link[0] + 1, chain.head.hex())
+            self._links[contact] = grown
+            self._database.execute(self._queries.update_contact_chain, (*grown, contact))
+
+    def _link_of(self, contact: str) -> tuple[int, str] | None:
+        """Length and head of the contact's own chain; None for a contact that is not in the file."""
+        if contact not in self._links:
+            if len(self._links) >= CONTACTS_KEPT:
+                self._links.clear()
+            row = self._database.one(self._queries.select_contact_chain, (contact,))
+            self._links[contact] = None if row is None else (row[0], row[1])
+        return self._links[contact]
 
     def _write_contact(self, decision: Decision) -> None:
         contact = decision.contact
         if contact is None:
             return
+        self._contacts.pop(contact.contact, None)
+        if self._links.get(contact.contact, ()) is None:
+            del self._links[contact.contact]
         self._database.execute(
             self._queries.insert_contact,
             (
@@ -320,6 +360,9 @@ class State:
                 self._database.execute(self._queries.delete_address, (token, contact.contact))
         for kind in sorted(contact.tokens):
             if before.get(kind) != contact.tokens[kind]:
+                owner = self.contact_of(contact.tokens[kind])
+                if owner is not None:
+                    self._contacts.pop(owner, None)
                 self._database.execute(self._queries.insert_address, (contact.tokens[kind], kind, contact.contact))
 
     def _write_run(self, run: Run, due_before: int | None, tick: int) -> None:
@@ -340,6 +383,7 @@ class State:
         self._database.execute(
             self._queries.insert_attempt,
             (
+                attempt.no,
                 attempt.send_key,
                 attempt.attempt,
                 attempt.run_no,
@@ -351,8 +395,13 @@ class State:
             ),
         )
 
+        if attempt.no >= self.next_attempt_no:
+            self.next_attempt_no = attempt.no + 1
+
     def _write_contact_facts(self, decision: Decision, snapshot: Snapshot, base: int) -> None:
         contact = snapshot.contact.contact if decision.contact is None else decision.contact.contact
+        if decision.suppress or decision.lift or decision.consents:
+            self._contacts.pop(contact, None)
         for one in decision.suppress:
             self._database.execute(
                 self._queries.insert_suppression, (one.subject, one.scope, one.reason, base + one.entry)

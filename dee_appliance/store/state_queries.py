@@ -28,15 +28,18 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     insert_timer: str
     select_address: str
     select_attempt: str
+    select_attempt_by_no: str
     select_breakers: str
     select_consents: str
     select_contact: str
+    select_contact_chain: str
     select_counter: str
     select_dispatching: str
     select_document: str
     select_due: str
     select_enrolment: str
     select_holds: str
+    select_last_attempt: str
     select_last_run: str
     select_live_runs: str
     select_newest_attempt: str

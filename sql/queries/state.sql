@@ -1,6 +1,10 @@
 -- name: select_contact
 -- One contact without its addresses.
-SELECT attributes, facts, erased, cs, cp FROM contact WHERE contact = ?;
+SELECT attributes, facts, erased FROM contact WHERE contact = ?;
+
+-- name: select_contact_chain
+-- Length and head of a contact's own chain.
+SELECT cs, cp FROM contact WHERE contact = ?;
 
 -- name: insert_contact
 -- Add or change a contact.
@@ -38,8 +42,8 @@ ON CONFLICT (contact, channel, purpose) DO UPDATE SET
     granted = excluded.granted, class = excluded.class, expires = excluded.expires, entry = excluded.entry;
 
 -- name: select_suppressions
--- Suppressions of a contact id or an address token.
-SELECT scope, reason, entry FROM suppression WHERE subject = ? ORDER BY scope;
+-- Suppressions of a contact id or up to three address tokens.
+SELECT subject, scope, reason, entry FROM suppression WHERE subject IN (?, ?, ?, ?) ORDER BY subject, scope;
 
 -- name: insert_suppression
 -- Suppress.
@@ -122,17 +126,25 @@ SELECT body FROM attempt WHERE send_key = ? ORDER BY attempt DESC LIMIT 1;
 
 -- name: insert_attempt
 -- A new or changed attempt.
-INSERT INTO attempt (send_key, attempt, run_no, channel, plan, state, ready, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (send_key, attempt) DO UPDATE SET state = excluded.state, ready = excluded.ready, body = excluded.body;
+INSERT INTO attempt (attempt_no, send_key, attempt, run_no, channel, plan, state, ready, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (attempt_no) DO UPDATE SET state = excluded.state, ready = excluded.ready, body = excluded.body;
+
+-- name: select_attempt_by_no
+-- One attempt by its number.
+SELECT body FROM attempt WHERE attempt_no = ?;
+
+-- name: select_last_attempt
+-- The highest attempt number.
+SELECT attempt_no FROM attempt ORDER BY attempt_no DESC LIMIT 1;
 
 -- name: select_queue
 -- The next intended sends of one channel and plan.
-SELECT ready, run_no, send_key, attempt FROM attempt
-WHERE state = 'INTENDED' AND channel = ? AND plan = ? ORDER BY ready, run_no, send_key, attempt LIMIT ?;
+SELECT ready, run_no, attempt_no FROM attempt
+WHERE state = 'INTENDED' AND channel = ? AND plan = ? ORDER BY ready, run_no, attempt_no LIMIT ?;
 
 -- name: select_dispatching
 -- What was in flight.
-SELECT send_key, attempt FROM attempt WHERE state = 'DISPATCHING' ORDER BY send_key, attempt;
+SELECT send_key, attempt FROM attempt WHERE state = 'DISPATCHING' ORDER BY attempt_no;
 
 -- name: select_counter
 -- One counter bucket.
@@ -180,4 +192,4 @@ SELECT kind, seq, body FROM document WHERE digest = ?;
 
 -- name: append_mark
 -- One mark of an attempt.
-INSERT INTO ledger (send_key, attempt, mark, seq, tick) VALUES (?, ?, ?, ?, ?);
+INSERT INTO ledger (attempt_no, mark, send_key, attempt, seq, tick) VALUES (?, ?, ?, ?, ?, ?);

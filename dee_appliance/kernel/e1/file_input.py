@@ -98,7 +98,9 @@ def _policy(view: FileView, cause: PolicySet) -> FileDecision:
     if not view.document:
         return _refused(view, "policy", "unknown_document")
     # Queues that a limit of the old policy holds are asked again under the new one.
-    released = tuple((hold.scope, hold.reason) for hold in view.holds if hold.reason not in (*HALTS, "channel_unavailable"))
+    released = tuple(
+        (hold.scope, hold.reason) for hold in view.holds if hold.reason not in (*HALTS, "channel_unavailable")
+    )
     entry = _entry(view, "policy", "set", {"digest": cause.digest, "released": len(released)})
     return FileDecision(entries=(entry,), change="policy", released=released)
 

@@ -185,9 +185,7 @@ def suppression_set(turn: Turn, cause: SuppressionSet) -> None:
         turn.contact = replace(turn.contact, suppressions=rest)
         turn.lift.append((cause.subject, cause.scope))
     else:
-        added = Suppression(
-            subject=cause.subject, scope=cause.scope, reason=cause.reason, entry=len(turn.entries)
-        )
+        added = Suppression(subject=cause.subject, scope=cause.scope, reason=cause.reason, entry=len(turn.entries))
         turn.contact = replace(
             turn.contact, suppressions=tuple(one for one in turn.contact.suppressions if one not in there)
         )
@@ -195,5 +193,3 @@ def suppression_set(turn: Turn, cause: SuppressionSet) -> None:
     extra: dict[str, object] = {"subject": cause.subject}
     turn.record_contact("suppress", "added" if cause.on else "lifted", detail, extra=extra)
     recheck(turn)
-
-

@@ -171,9 +171,7 @@ class Arm(Payload, frozen=True, kw_only=True):
     actor: str = "operator"
 
 
-ContactInput = (
-    ContactPut | ContactErase | ConsentSet | SuppressionSet | Enroll | Event | Verb | TaskDone | Answered
-)
+ContactInput = ContactPut | ContactErase | ConsentSet | SuppressionSet | Enroll | Event | Verb | TaskDone | Answered
 FileInput = Clock | Pull | PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm
 Input = ContactInput | FileInput
 

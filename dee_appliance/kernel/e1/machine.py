@@ -36,7 +36,12 @@ __all__ = ["Permit", "decide", "decide_due", "decide_pull"]
 
 
 def decide(
-    snapshot: Snapshot, cause: ContactInput, plans: dict[str, CompiledPlan], zones: ZoneTable, *, subject: int | None = None
+    snapshot: Snapshot,
+    cause: ContactInput,
+    plans: dict[str, CompiledPlan],
+    zones: ZoneTable,
+    *,
+    subject: int | None = None,
 ) -> Decision:
     """Decide one input about one contact. `subject` is the number of the run that the input names, if the store found it."""
     turn = Turn(snapshot, plans, zones)
@@ -93,5 +98,3 @@ def _fire_due(turn: Turn) -> None:
         current = turn.runs[run.no]
         if current.due is not None and current.due <= turn.tick:
             fire(turn, current)
-
-

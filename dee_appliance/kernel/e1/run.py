@@ -66,7 +66,13 @@ TRANSITIONS: dict[Status, dict[Trigger, Status]] = {
         "skip": "ACTIVE",
         "cancel": "CANCELLED",
     },
-    "PAUSED": {"resume": "ACTIVE", "postpone": "PENDING", "complete": "COMPLETED", "fail": "FAILED", "cancel": "CANCELLED"},
+    "PAUSED": {
+        "resume": "ACTIVE",
+        "postpone": "PENDING",
+        "complete": "COMPLETED",
+        "fail": "FAILED",
+        "cancel": "CANCELLED",
+    },
     "FAILED": {
         "retry": "ACTIVE",
         "resume": "ACTIVE",
@@ -83,7 +89,16 @@ TRANSITIONS: dict[Status, dict[Trigger, Status]] = {
 LIVE: tuple[Status, ...] = ("PENDING", "ACTIVE", "WAITING", "HELD", "PAUSED", "FAILED")
 
 AttemptState = Literal[
-    "INTENDED", "PARKED", "DISPATCHING", "ONGOING", "ACCEPTED", "REJECTED", "UNKNOWN", "NOT_SENT", "ABANDONED", "CANCELLED"
+    "INTENDED",
+    "PARKED",
+    "DISPATCHING",
+    "ONGOING",
+    "ACCEPTED",
+    "REJECTED",
+    "UNKNOWN",
+    "NOT_SENT",
+    "ABANDONED",
+    "CANCELLED",
 ]
 AttemptTrigger = Literal[
     "pull",
@@ -169,6 +184,7 @@ class Run(Frozen, frozen=True, kw_only=True):
 class Attempt(Frozen, frozen=True, kw_only=True):
     """One try of one intended send. `reserved` lists (counter, bucket, amount, kind) that a certain failure gives back."""
 
+    no: int
     send_key: str
     attempt: int
     run_no: int
@@ -240,8 +256,9 @@ class Entry(Frozen, frozen=True, kw_only=True):
 
     core: bytes
     run: str | None = None
+    run_no: int | None = None
     contact: str | None = None
-    """Set when the entry belongs to this contact's own chain."""
+    """Set when the entry belongs to this contact's own chain, or speaks of a contact that is not in the file."""
     saw: dict[str, object] | None = None
     extra: dict[str, object] | None = None
 
@@ -258,6 +275,7 @@ class CounterChange(Frozen, frozen=True, kw_only=True):
 class Mark(Frozen, frozen=True, kw_only=True):
     """A row of the append-only send ledger."""
 
+    no: int
     send_key: str
     attempt: int
     mark: str
@@ -338,9 +356,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     about: Attempt | None = None
     """The attempt that the input names, which need not be the newest of its run."""
     next_run_no: int = 1
+    next_attempt_no: int = 1
     enrolment: Enrolment = Enrolment()
     breaker_failures: int = 0
     breaker_threshold: int = 5
     breaker_pause_s: int = 300
-
-

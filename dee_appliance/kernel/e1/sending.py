@@ -125,9 +125,7 @@ def _deny(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict) -> None:
 
 def _hold_queue(turn: Turn, verdict: Verdict) -> None:
     """A shared reason: one entry and one timer for the whole queue. The send stays where it is, and nothing of the run changes."""
-    turn.holds.append(
-        Hold(scope=verdict.shared, reason=verdict.rule, until=verdict.until, entry=len(turn.entries))
-    )
+    turn.holds.append(Hold(scope=verdict.shared, reason=verdict.rule, until=verdict.until, entry=len(turn.entries)))
     detail: dict[str, object] = {"scope": verdict.shared, "rule": verdict.rule, "until": verdict.until}
     core = file_core(turn.tick, "hold", verdict.reason, detail)
     turn.entries.append(Entry(core=core, saw=verdict.saw))
@@ -135,7 +133,12 @@ def _hold_queue(turn: Turn, verdict: Verdict) -> None:
 
 def _park(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict) -> None:
     turn.move_attempt(attempt, "park")
-    detail: dict[str, object] = {"rule": verdict.rule, "until": verdict.until, "gate": _ladder(verdict), "status": "HELD"}
+    detail: dict[str, object] = {
+        "rule": verdict.rule,
+        "until": verdict.until,
+        "gate": _ladder(verdict),
+        "status": "HELD",
+    }
     run = turn.record(run, kind_of(send_step(turn, run)), "held", detail, saw=verdict.saw)
     turn.move(run, "hold", "hold", due=verdict.until, reason=verdict.reason)
 
@@ -312,7 +315,9 @@ def _call_taken(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None
     assert isinstance(step, Call)
     turn.move_attempt(attempt, "ongoing")
     due = turn.tick + step.ring_s + step.max_duration_s
-    run = turn.record(run, "call", "ongoing", {"attempt": attempt.attempt, "until": due}, extra=_evidence(attempt, cause))
+    run = turn.record(
+        run, "call", "ongoing", {"attempt": attempt.attempt, "until": due}, extra=_evidence(attempt, cause)
+    )
     current = at_attempt(run, attempt) and run.status not in ("COMPLETED", "CANCELLED", "FAILED")
     turn.put(replace(run, block="call" if current else run.block, due=due))
 
@@ -358,5 +363,3 @@ def release(turn: Turn, run: Run, attempt: Attempt) -> None:
     turn.mark(attempt, "NOT_SENT")
     _give_back(turn, attempt)
     turn.put(replace(run, reason="not_sent"))
-
-

@@ -16,7 +16,19 @@ from dee_appliance.kernel.e1.civil_time import (
 )
 from dee_appliance.kernel.e1.condition import ConditionFailed
 from dee_appliance.kernel.e1.encoding import send_key, share_of
-from dee_appliance.kernel.e1.plan import CHANNEL_OF, Branch, Call, End, SendEmail, SendSms, Split, Step, Task, Wait, kind_of
+from dee_appliance.kernel.e1.plan import (
+    CHANNEL_OF,
+    Branch,
+    Call,
+    End,
+    SendEmail,
+    SendSms,
+    Split,
+    Step,
+    Task,
+    Wait,
+    kind_of,
+)
 from dee_appliance.kernel.e1.rules.hours import plausible_zones
 from dee_appliance.kernel.e1.run import Attempt, Run
 from dee_appliance.kernel.e1.turn import Turn
@@ -88,7 +100,9 @@ def exit_met(turn: Turn, run: Run) -> Run | None:
             if condition.evaluate(facts):
                 return complete(turn, run, "exit", outcome, {"exit": position})
         except ConditionFailed as failure:
-            return fail(turn, run, "condition_failed", detail={"exit": position, "code": failure.code, "name": failure.name})
+            return fail(
+                turn, run, "condition_failed", detail={"exit": position, "code": failure.code, "name": failure.name}
+            )
     return None
 
 
@@ -155,6 +169,7 @@ def intend(turn: Turn, run: Run, *, attempt: int, resends: int = 0) -> Run:
     key = run.send or send_key(turn.snapshot.lineage, run.run, run.step, run.visit)
     turn.put_attempt(
         Attempt(
+            no=turn.number_attempt(),
             send_key=key,
             attempt=attempt,
             run_no=run.no,

@@ -72,6 +72,7 @@ class Turn:
         self.permit: Permit | None = None
         self.breaker: tuple[str, int] | None = None
         self.outcome = "done"
+        self._next_attempt_no = snapshot.next_attempt_no
 
     # ---- runs -------------------------------------------------------------------------------------------------------------------
 
@@ -124,7 +125,7 @@ class Turn:
             }
         )
         contact = run.contact if contact_chain else None
-        self.entries.append(Entry(core=core, run=run.run, contact=contact, saw=saw, extra=extra))
+        self.entries.append(Entry(core=core, run=run.run, run_no=run.no, contact=contact, saw=saw, extra=extra))
         return self.put(replace(run, rs=run.rs + 1, rp=core_hash(core)))
 
     def record_contact(
@@ -134,14 +135,17 @@ class Turn:
         core = file_core(self.tick, action, outcome, detail)
         self.entries.append(Entry(core=core, contact=self.contact.contact, extra=extra))
 
-    def refuse(self, action: str, code: str, *, run: Run | None = None, detail: dict[str, object] | None = None) -> None:
+    def refuse(
+        self, action: str, code: str, *, run: Run | None = None, detail: dict[str, object] | None = None
+    ) -> None:
         """Record that an input was admitted and had no effect, and why."""
         self.outcome = f"rejected:{code}"
         told: dict[str, object] = {"code": code, **(detail or {})}
         if run is not None:
             self.record(run, action, "rejected", told)
         else:
-            self.entries.append(Entry(core=file_core(self.tick, action, "rejected", told), extra=self._about()))
+            core = file_core(self.tick, action, "rejected", told)
+            self.entries.append(Entry(core=core, contact=self.contact.contact or None, extra=self._about()))
 
     def _about(self) -> dict[str, object] | None:
         return {"contact": self.contact.contact} if self.contact.contact else None
@@ -157,11 +161,7 @@ class Turn:
         current = self.attempts.get(attempt.run_no)
         if current is None or current.state not in OPEN or identity(current) == identity(attempt):
             self.attempts[attempt.run_no] = attempt
-        self.changed_attempts = [
-            one
-            for one in self.changed_attempts
-            if identity(one) != identity(attempt)
-        ]
+        self.changed_attempts = [one for one in self.changed_attempts if identity(one) != identity(attempt)]
         self.changed_attempts.append(attempt)
         return attempt
 
@@ -172,9 +172,14 @@ class Turn:
             raise IllegalTransition(f"{attempt.state}/{trigger}")
         return self.put_attempt(replace(attempt, state=target))
 
+    def number_attempt(self) -> int:
+        """Return the number of a new attempt."""
+        self._next_attempt_no += 1
+        return self._next_attempt_no - 1
+
     def mark(self, attempt: Attempt, mark: str) -> None:
         """Write a row of the send ledger."""
-        self.marks.append(Mark(send_key=attempt.send_key, attempt=attempt.attempt, mark=mark))
+        self.marks.append(Mark(no=attempt.no, send_key=attempt.send_key, attempt=attempt.attempt, mark=mark))
 
     # ---- the result ---------------------------------------------------------------------------------------------------------------
 
