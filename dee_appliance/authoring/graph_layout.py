@@ -22,6 +22,9 @@ LONG_LAYERS = 12
 """An arrow over more layers than this is drawn as a stub that names its target."""
 
 _SWEEPS = 16
+_WORK = 40_000
+"""Items times sweeps: a picture of many hundred steps gets fewer sweeps, so that it is drawn in seconds, too."""
+
 _STRAIGHT_WEIGHT = 16
 
 
@@ -146,6 +149,7 @@ class _Grid:
         self._rows: list[list[int]] = [[] for _ in range(1 + max((item.rank for item in self._items), default=0))]
         for index, item in enumerate(self._items):
             self._rows[item.rank].append(index)
+        self._sweeps = max(2, min(_SWEEPS, _WORK // max(1, len(self._items))))
 
     def _chain(self, link: Link, layers: Sequence[int]) -> list[int]:
         """Add the items of a link and return them from top to bottom, its boxes included (only its source if it is cut)."""
@@ -182,7 +186,7 @@ class _Grid:
     def sort_rows(self) -> None:
         """Order every row by the mean place of its neighbours, down and up again, and keep the order with fewest crossings."""
         best, fewest = [list(row) for row in self._rows], self._crossings()
-        for sweep in range(_SWEEPS):
+        for sweep in range(self._sweeps):
             downwards = sweep % 2 == 0
             rows = self._rows[1:] if downwards else self._rows[-2::-1]
             for row in rows:
@@ -225,9 +229,9 @@ class _Grid:
         self._set_heights()
         for row in self._rows:
             self._spread(row, [0.0] * len(row), [1.0] * len(row))
-        for sweep in range(_SWEEPS * 4):
+        for sweep in range(self._sweeps * 4):
             for row in self._rows if sweep % 2 == 0 else self._rows[::-1]:
-                self._pull(row, both=sweep >= _SWEEPS * 2, downwards=sweep % 2 == 0)
+                self._pull(row, both=sweep >= self._sweeps * 2, downwards=sweep % 2 == 0)
         left = min((item.x - item.size.width / 2 for item in self._items), default=0.0)
         placed = [Placed(round(item.x - left), item.y, item.size) for item in self._items]
         return Layout(

@@ -67,15 +67,20 @@ def normal_policy(place: Place, written: WrittenPolicy) -> PlanPolicy:
 
 
 def money_micros(place: Place, keys: tuple[str | int, ...], text: str) -> int:
-    """Return the micro-units of an amount; nothing at all is refused, since it would forbid every send."""
-    try:
-        micros = parse_money(text)
-    except NotationError as error:
-        place.refuse(keys, "wrong_value", f"`{text}` is no amount", str(error))
-        return 0
+    """Return the micro-units of a limit; nothing at all is refused, since it would forbid every send."""
+    micros = price_micros(place, text, keys)
     if micros == 0:
         place.refuse(keys, "wrong_value", f"`{text}` is nothing at all", "write what may be spent")
     return micros
+
+
+def price_micros(place: Place, text: str, keys: tuple[str | int, ...] = ("price",)) -> int:
+    """Return the micro-units of an amount, which may be zero."""
+    try:
+        return parse_money(text)
+    except NotationError as error:
+        place.refuse(keys, "wrong_value", f"`{text}` is no amount", str(error))
+        return 1
 
 
 def normal_hours(

@@ -74,7 +74,8 @@ def _compiled(source: Source, written: _Written, scope: Scope, found: Findings) 
         # The position is one in the stripped text, the line one in the text as it stands in the file.
         leading = len(written.text) - len(written.text.lstrip())
         line = source.positions.line_inside(written.path, written.text, leading + error.position)
-        excerpt = text if len(text) <= 80 else f"{text[:77]}…"
+        excerpt = " ".join(text.split())
+        excerpt = excerpt if len(excerpt) <= 80 else f"{excerpt[:77]}…"
         reason = f"in the condition `{excerpt}`, character {error.position + 1}: {error.reason}"
         found.refuse(
             source.file, line, "condition", reason, f"did you mean {error.suggestion} ?" if error.suggestion else ""

@@ -100,7 +100,7 @@ class _Scan:
         keys = self._keys()
         self._skip_blank()
         self.at += 2 if many else 1
-        path = (*self._resolved(keys[:-1]), keys[-1])
+        path = (*self._resolved(keys[:-1], line), keys[-1])
         if many:
             index = self._counts.get(path, 0)
             self._counts[path] = index + 1
@@ -109,11 +109,12 @@ class _Scan:
         self.lines.setdefault(path, line)
         return path
 
-    def _resolved(self, keys: tuple[str, ...]) -> Path:
-        """Return the path of a header's parents: a name of a list of tables means its last table."""
+    def _resolved(self, keys: tuple[str, ...], line: int) -> Path:
+        """Return the path of a header's parents, which it may be the first to name; a list of tables means its last one."""
         path: Path = ()
         for key in keys:
             path = (*path, key)
+            self.lines.setdefault(path, line)
             if path in self._counts:
                 path = (*path, self._counts[path] - 1)
         return path

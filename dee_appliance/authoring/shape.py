@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import types
 import typing
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -172,6 +173,11 @@ class Shape:
 
     def _leaf(self, kind: Any, meta: msgspec.Meta | None, value: object, path: Path) -> Any:  # noqa: ANN401
         annotated: Any = kind if meta is None else Annotated[kind, meta]
+        if isinstance(value, str):
+            value = unicodedata.normalize("NFC", value)
+            if any(unicodedata.category(mark) == "Cc" and mark not in "\n\t" for mark in value):
+                self.refuse(path, "wrong_value", f"{named(path)} holds a control character", "write plain text")
+                return BROKEN
         if _converts(annotated, value):
             return msgspec.convert(value, annotated)
         words = _words(kind)
@@ -213,9 +219,11 @@ def shown(value: object) -> str:
         case str():
             text = value if len(value) <= 60 else f"{value[:57]}…"
             return '"' + text.replace("\n", "\\n") + '"'
-        case int() | float() | datetime.date() | datetime.time():
-            text = str(value)
-            return text if len(text) <= 60 else f"{text[:57]}…"
+        case int():
+            # Python refuses to print very long integers.
+            return str(value) if abs(value) < 10**50 else "a number of more than fifty digits"
+        case float() | datetime.date() | datetime.time():
+            return str(value)
         case dict():
             return "a table"
         case list():

@@ -7,8 +7,8 @@ plain text of a sane size. What the values mean is not known here.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-import unicodedata
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +35,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_text(path: Path) -> str:
-    """Return a small text file in Unicode NFC with plain newlines. Raises Refused for anything else."""
+    """Return a small UTF-8 text file with plain newlines. Raises Refused for anything else."""
     try:
         with path.open("rb") as opened:
             raw = opened.read(MAX_FILE_BYTES + 1)
@@ -52,7 +52,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise Refused("is not UTF-8 text", where=f"{path}:{line}", hint="save the file as UTF-8") from error
-    return unicodedata.normalize("NFC", text).replace("\r\n", "\n")
+    return text.replace("\r\n", "\n")
 
 
 def read_source(path: Path, found: Findings) -> Source | None:
@@ -75,9 +75,13 @@ def _parsed(path: Path, text: str, kind: Literal["toml", "json"], found: Finding
         if not isinstance(data, dict):
             found.refuse(file, 1, "syntax", "the file must hold one object", "start it with {")
             return None
+        # JSON can escape half of a pair of surrogates, which is no text.
+        json.dumps(data, ensure_ascii=False, default=str).encode()
         return Source(file=file, data=data, positions=Positions(text, kind))
     except json.JSONDecodeError as error:
         found.refuse(file, error.lineno, "syntax", f"not valid JSON: {error.msg}")
+    except UnicodeEncodeError:
+        found.refuse(file, 1, "syntax", "a text holds half of a surrogate pair", "write the character itself")
     except ValueError as error:
         line, reason = _toml_line(str(error), text)
         found.refuse(file, line, "syntax", f"not valid {kind.upper()}: {reason}", _syntax_help(text, line))
@@ -112,6 +116,8 @@ def _syntax_help(text: str, line: int) -> str:
     key, equals, value = written.partition("=")
     if not equals and ":" in key:
         return f"TOML writes key = value: {key.partition(':')[0].strip()} = …"
+    if equals and re.match(r"\s*[0-9]{1,2}:[0-9]{2}\s*([,}#].*)?$", value):
+        return "a time of day has seconds: 09:00:00"
     if equals and value.strip()[:1].isalpha():
         return f'text stands in quotes: {key.strip()} = "{value.strip()[:40]}"'
     return ""
