@@ -1,6 +1,6 @@
 """Errors to text and exit codes. Nothing else in the program does either, and no command ever ends in a traceback.
 
-0 ok · 1 refused or failed · 2 usage · 3 divergence · 4 integrity · 130 interrupted
+Exit codes: 0 ok · 1 refused or failed · 2 usage · 3 divergence · 4 integrity · 130 interrupted
 """
 
 from __future__ import annotations

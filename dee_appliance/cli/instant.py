@@ -14,8 +14,8 @@ LAST_TICK = 253_402_300_799
 def parse_instant(text: str, *, epoch: int | None = None, where: str = "") -> int:
     """Return the tick (UTC seconds) of a moment. A time without a zone is UTC.
 
-    A number is a tick: either UTC seconds, or, when it is smaller than the file's `epoch`, seconds since then, as the log prints it.
-    Raises Usage.
+    A number is a tick: either UTC seconds, or, when it is smaller than the file's `epoch`, seconds since then, as the log
+    prints it. Raises Usage.
     """
     if text.isascii() and text.isdigit():
         number = int(text[:20])

@@ -151,7 +151,8 @@ dee = LazyGroup(
     name="dee",
     help="""DEE, a deterministic execution engine for outbound communication: one program, one SQLite file, provable sends.
 
-    New here? Type `dee demo` in an empty folder: it makes a file, runs a plan to its end on a simulated clock and contacts nobody.
+    New here? Type `dee demo` in an empty folder: it makes a file, runs a plan to its end on a simulated clock and
+    contacts nobody.
 
     Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 divergence, 4 integrity.
     """,

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import unicodedata
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that a terminal may obey or hide: control, format (bidirectional overrides), line separators, unassigned."""
 PROGRESS_PAUSE_S = 0.1
-DECIDES_WHERE = 300
-"""A JSON number or text is printed whatever its length; only tables cut, at this many characters a cell."""
+CELL_CHARACTERS = 300
+"""A table cuts longer cells; lines and JSON are never cut."""
 
 
 def clean(text: object) -> str:
@@ -85,7 +85,7 @@ class Output:
         """Print columns for people, as wide as their widest cell; `right` names columns of numbers. Nothing with --json."""
         if self.as_json:
             return
-        cells = [tuple(heads), *(tuple(clean(cell)[:DECIDES_WHERE] for cell in row) for row in rows)]
+        cells = [tuple(heads), *(tuple(clean(cell)[:CELL_CHARACTERS] for cell in row) for row in rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
         for row in cells:
             padded = [
@@ -117,7 +117,7 @@ class Progress:
         self._stream.write(f"\r\x1b[K{clean(self._label)} {done:,}{of}")
         self._stream.flush()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
