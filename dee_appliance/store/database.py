@@ -150,7 +150,10 @@ class Database:
         return int(self.execute("PRAGMA data_version")[0][0])
 
     def integrity_check(self) -> list[str]:
-        """Return what SQLite finds wrong with the file's structure; empty when nothing is."""
+        """Return what SQLite finds wrong with the file's structure; empty when nothing is.
+
+        On a connection that may only read, SQLite leaves the CHECK constraints out.
+        """
         try:
             lines = [str(row[0]) for row in self._cursor.execute("PRAGMA integrity_check")]
         except _DAMAGED as error:
@@ -205,6 +208,14 @@ class Database:
     def fingerprint(self) -> str:
         """Return the fingerprint of the file's schema."""
         return schema.fingerprint(self._connection)
+
+    def schema_differences(self) -> list[str]:
+        """Name what was added to, taken out of or changed in the file's schema; empty when it is ours."""
+        try:
+            return schema.differences(self._connection)
+        except apsw.Error as error:
+            self._translate(error)
+            raise
 
     def read_bytes(self, *, wal: bool, offset: int, count: int) -> bytes:
         """Return bytes of the file or of its WAL as they lie on the disk, padded with zeros past the end."""

@@ -43,11 +43,13 @@ def open_untrusted(
     scratch: Path | None = None,
     max_bytes: int = MAX_FILE_BYTES,
     integrity: bool = True,
+    schema: bool = True,
 ) -> Database:
     """Open a private copy of a DEE file for reading; closing it deletes the copy.
 
     `out_of_time` is asked about every millisecond of work; when it says yes, reading ends with EvidenceError. `scratch`: the
-    folder for the copy. `integrity=False` leaves SQLite's structure check to the caller.
+    folder for the copy. `integrity=False` leaves SQLite's structure check to the caller, `schema=False` the comparison of the
+    tables with ours (`Database.schema_differences`): the caller must then read no table that differs.
 
     Raises Refused when it is not a DEE file or larger than `max_bytes`, HostError when it was made by a newer DEE or cannot be
     copied, EvidenceError when it is cut short, damaged, or its tables are not ours.
@@ -56,7 +58,7 @@ def open_untrusted(
     header = require_ours(path)
     if header.file_bytes + header.wal_bytes > max_bytes:
         raise Refused(f"the file is larger than {max_bytes} bytes", where=str(path), hint="allow a larger file")
-    folder = Path(tempfile.mkdtemp(prefix="dee-", dir=scratch))
+    folder = _private_folder(scratch)
 
     def discard() -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -64,44 +66,58 @@ def open_untrusted(
     try:
         copy = folder / "copy.db"
         _copy(path, copy)
-        _absorb_wal(copy, path)
+        _examine(copy, path, out_of_time, integrity=integrity, schema=schema)
         connection = connect_immutable(copy)
+        _protect(connection, out_of_time)
+        connection.authorizer = settings.authorize_reading
     except OSError as error:
         discard()
-        raise HostError(f"the file cannot be copied: {reason(error)}", where=str(path)) from error
-    except (DeeError, apsw.Error) as error:
+        raise HostError(f"the file cannot be copied: {reason(error)}", where=str(path), hint="make room") from error
+    except apsw.Error as error:
         discard()
-        if isinstance(error, DeeError):
-            raise
-        raise _damaged(error, path) from error
-    database = Database(connection, path, writable=False, on_close=discard)
+        raise EvidenceError(f"the file is damaged: {error}", where=str(path), hint="keep it as it is") from error
+    except DeeError:
+        discard()
+        raise
+    return Database(connection, path, writable=False, on_close=discard)
+
+
+def _private_folder(scratch: Path | None) -> Path:
     try:
-        _examine(database, connection, out_of_time, integrity=integrity)
-    except (DeeError, apsw.Error) as error:
-        database.close()
-        if isinstance(error, DeeError):
-            raise
-        raise _damaged(error, path) from error
-    return database
+        return Path(tempfile.mkdtemp(prefix="dee-", dir=scratch))
+    except OSError as error:
+        raise HostError(f"there is no folder for a private copy: {reason(error)}", where=str(scratch)) from error
 
 
-def _examine(
-    database: Database, connection: apsw.Connection, out_of_time: Callable[[], bool] | None, *, integrity: bool
-) -> None:
+def _examine(copy: Path, path: Path, out_of_time: Callable[[], bool] | None, *, integrity: bool, schema: bool) -> None:
+    """Take the WAL of the private copy into it and judge its tables and structure.
+
+    Opened for writing, because SQLite leaves CHECK constraints out of its examination when it may only read. Tables that are not
+    ours are not examined: that would run their definitions.
+    """
+    connection = connect(copy, apsw.SQLITE_OPEN_READWRITE)
+    with Database(connection, path, writable=False) as database:
+        _protect(connection, out_of_time)
+        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchall()[0][0]
+        if mode != "delete":
+            raise EvidenceError("the write-ahead log cannot be read", where=str(path), hint="take a `dee snapshot`")
+        if schema:
+            require_schema(connection, path)
+        ours = schema or not database.schema_differences()
+        connection.authorizer = settings.authorize_reading
+        faults = database.integrity_check() if integrity and ours else []
+    if faults:
+        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+        raise EvidenceError(f"the file is damaged: {faults[0]}{more}", where=str(path), hint="keep it as it is")
+
+
+def _protect(connection: apsw.Connection, out_of_time: Callable[[], bool] | None) -> None:
     settings.harden(connection)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
     if out_of_time is not None:
         connection.set_progress_handler(out_of_time, PROGRESS_STEPS)
     for statement in ("PRAGMA cell_size_check = ON", "PRAGMA mmap_size = 0", "PRAGMA temp_store = MEMORY"):
         connection.execute(statement).fetchall()
-    require_schema(connection, database.path)
-    connection.authorizer = settings.authorize_reading
-    faults = database.integrity_check() if integrity else []
-    if faults:
-        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
-        raise EvidenceError(
-            f"the file is damaged: {faults[0]}{more}", where=str(database.path), hint="keep it as it is"
-        )
 
 
 def _copy(path: Path, copy: Path) -> None:
@@ -145,23 +161,3 @@ def _copy_bytes(path: Path, copy: Path) -> None:
                 target.write(source.xRead(min(COPY_BYTES, size - offset), offset))
     finally:
         source.xClose()
-
-
-def _absorb_wal(copy: Path, path: Path) -> None:
-    """Move the WAL of the private copy into it."""
-    if not wal_of(copy).exists():
-        return
-    connection = connect(copy, apsw.SQLITE_OPEN_READWRITE)
-    try:
-        settings.harden(connection)
-        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchall()[0][0]
-    finally:
-        connection.close(force=True)
-    if mode != "delete":
-        raise EvidenceError(
-            "the write-ahead log cannot be read", where=str(path), hint="copy the file with `dee snapshot`"
-        )
-
-
-def _damaged(error: Exception, path: Path) -> EvidenceError:
-    return EvidenceError(f"the file is damaged: {error}", where=str(path), hint="keep it as it is")

@@ -31,7 +31,7 @@ ATTACKS = {
     "insert or replace": "INSERT OR REPLACE INTO audit VALUES (1, 'x', x'00')",
     "replace": "REPLACE INTO audit VALUES (1, 'x', x'00')",
     "update or replace": "UPDATE OR REPLACE audit SET seq = 2 WHERE seq = 1",
-    "insert or replace, another table": "INSERT OR REPLACE INTO ledger VALUES ('key', 1, 'DISPATCHING', 9, 9)",
+    "insert or replace, another table": "INSERT OR REPLACE INTO seen (source, token, seq) VALUES ('test', 'token', 9)",
     "drop table": "DROP TABLE audit",
     "drop trigger": "DROP TRIGGER audit_no_update",
     "rename": "ALTER TABLE audit RENAME TO old",

@@ -14,6 +14,7 @@ from pathlib import Path
 import apsw
 import pytest
 from store_files import bare_connection, everything, fill, new_file
+from store_files import put as put_row
 
 from dee_appliance.errors import EvidenceError, HostError, Refused
 from dee_appliance.store import settings
@@ -39,7 +40,7 @@ def writer(path: Path) -> Iterator[Database]:
 
 
 def put(database: Database, key: str, value: str = "1") -> None:
-    database.execute("INSERT INTO setting (key, value, entry) VALUES (?, ?, 0)", (key, value))
+    put_row(database, "setting", key=key, value=value)
 
 
 def keys(path: Path) -> list[str]:
@@ -50,7 +51,9 @@ def keys(path: Path) -> list[str]:
 # -- making ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_file_lies_alone_is_private_and_is_in_wal_mode(path: Path) -> None:
+def test_a_new_file_lies_alone_is_private_and_is_in_wal_mode(tmp_path: Path) -> None:
+    path = tmp_path / "own.db"
+    create(path, fill)
     assert [entry.name for entry in path.parent.iterdir()] == ["own.db"]
     assert path.stat().st_mode & 0o777 == 0o600
     with bare_connection(path) as connection:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,15 +99,22 @@ with InboxWriter(Path(sys.argv[1])) as writer:
 def test_an_append_waits_for_a_busy_loop_and_gives_up_in_the_end(
     path: Path, loop: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: list[list[int]] = []
+    program = """
+import sys
+from pathlib import Path
+from dee_appliance.store.inbox import InboxRow, InboxWriter
+with InboxWriter(Path(sys.argv[1])) as writer:
+    print("open", flush=True)
+    print(writer.append([InboxRow(source="test", received=1, kind="note", payload=b"{}")]))
+"""
     with loop.transaction():
-        waiter = threading.Thread(target=lambda: done.append(append_inbox(path, [note(1)])))
-        waiter.start()
+        waiter = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
+        assert waiter.stdout is not None
+        assert waiter.stdout.readline() == "open\n"
         monkeypatch.setattr(settings, "BUSY_TIMEOUT_MS", 20)
         with pytest.raises(HostError, match="busy"):
             append_inbox(path, [note(2)])
-    waiter.join()
-    assert done == [[1]]
+    assert waiter.communicate()[0] == "[1]\n"
 
 
 # -- staging -----------------------------------------------------------------------------------------------------------
