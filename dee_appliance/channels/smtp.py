@@ -205,8 +205,8 @@ class SmtpAdapter:
             return
         self._connections[connection] = None
         dead = settled.phase is Phase.MAIL and settled.answer.code in ("disconnected", "busy")
-        if dead and connection in self._reused and not job.moved:
-            job.moved = True
+        if dead and connection in self._reused:
+            job.moved = True  # and gets a new connection, which cannot be a dead idle one again
             self._queue.appendleft(job)
             return
         if settled.answer.code == "not_connected":

@@ -316,11 +316,16 @@ class Dialogue:
         self.phase = Phase.DATA
         return [Write(b"DATA\r\n")]
 
-    def _on_go_ahead(self, _: Reply) -> list[Effect]:
+    def _on_go_ahead(self, reply: Reply) -> list[Effect]:
+        if reply.code != 354:
+            return self._unclear(reply.text)
         self.phase = Phase.BODY
         return [Write(dot_stuffed(self._the_envelope().body))]
 
     def _on_taken(self, reply: Reply) -> list[Effect]:
+        if reply.code // 10 != 25:
+            # A positive reply to some other command (220, 221, 235) takes nothing over.
+            return self._unclear(reply.text)
         queued = _QUEUED_AS.search(reply.text)
         return self._settle(accepted(provider_ref=queued.group(1) if queued else "", note=reply.text))
 

@@ -113,6 +113,7 @@ class FaultyServer:
         self.taken = 0
         self.commands: list[str] = []
         self.connections = 0
+        self.body_lines = 0
         self.go = threading.Event()
         self.replied = threading.Event()
         self._phase = phase
@@ -221,6 +222,7 @@ class FaultyServer:
 
     def _body(self, sock: socket.socket, lines: Any) -> None:
         for number, line in enumerate(lines):
+            self.body_lines += 1
             if number == 3:
                 self._fault(sock, "body")
             if line == b".\r\n":

@@ -191,5 +191,17 @@ def test_what_was_offered_before_encryption_counts_no_more() -> None:
     assert close == Close()
 
 
+def test_a_refusal_in_the_middle_of_the_body_ends_the_connection() -> None:
+    dialogue = started()
+    for said, _ in (GOOD[0], (b"250 a\r\n", b""), *GOOD[7:9], GOOD[9]):
+        dialogue.receive(said)
+    assert dialogue.phase is Phase.BODY
+    settled, *rest = dialogue.receive(b"552 5.3.4 too large\r\n")
+    assert isinstance(settled, Settled)
+    assert settled.answer.code == "too_large"
+    assert rest == [Close()]
+    assert dialogue.flushed() == []
+
+
 def test_a_session_never_shows_its_password() -> None:
     assert "right" not in repr(Session(tls="none", username="dee", password="right"))
