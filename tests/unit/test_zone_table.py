@@ -89,6 +89,12 @@ def test_a_shorter_span_is_a_part_of_the_longer_one() -> None:
             assert short.offset_at(zone, utc) == long.offset_at(zone, utc)
 
 
+def test_a_change_at_the_very_end_is_left_out() -> None:
+    end = parse_utc("2026-03-08T07:00:00Z")
+    table = ZoneTable(compile_zone_table(from_utc=end - DAY_S, until_utc=end))
+    assert table.offset_at("America/New_York", end - 1) == -5 * 3600
+
+
 PROBE = """
 import sys
 opened = []
@@ -260,7 +266,7 @@ def test_a_file_cut_anywhere_is_refused() -> None:
         (zone_file("UTC0").replace(b"TZif2", b"TZif\0"), "no 64-bit data"),
         (zone_file("UTC0", transitions=((200, 0), (100, 0))), "out of order"),
         (zone_file("UTC0", transitions=((100, 0), (100, 0))), "out of order"),
-        (zone_file("UTC0", transitions=((100, 1),)), "of no type"),
+        (zone_file("UTC0", transitions=((100, 0), (200, 1))), "of no type"),
         (zone_file("UTC0", offsets=()), "no type"),
         (zone_file("UTC0").replace(b"\nUTC0\n", b"UTC0"), "no footer"),
     ],
@@ -268,6 +274,17 @@ def test_a_file_cut_anywhere_is_refused() -> None:
 def test_a_damaged_file_is_refused(content: bytes, what: str) -> None:
     with pytest.raises(HostError, match=what):
         read_zone("Test/Zone", content, UNTIL_UTC)
+
+
+def test_the_old_half_of_a_file_and_its_flags_are_stepped_over() -> None:
+    transitions, offsets = ((100, 1), (200, 0)), (10, 20)
+    slim = zone_file("XXX-1", transitions=transitions, offsets=offsets)
+    start = slim.index(b"TZif", 4)
+    counts = (5, 3, 2, 4, 7, 6)  # flags of both kinds, leap seconds, transitions, types, characters
+    old = struct.pack(">4sc15x6L", b"TZif", b"2", *counts) + bytes(4 * 5 + 7 * 6 + 6 + 2 * 8 + 3 + 5)
+    flagged = slim[start:].replace(struct.pack(">6L", 0, 0, 0, 2, 2, 4), struct.pack(">6L", 2, 1, 0, 2, 2, 4))
+    new = flagged.replace(b"XXX\0", b"XXX\0" + bytes(3))
+    assert read_zone("Test/Zone", old + new, UNTIL_UTC) == read_zone("Test/Zone", slim, UNTIL_UTC)
 
 
 def test_leap_seconds_are_refused() -> None:
