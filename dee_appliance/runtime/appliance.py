@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
+from dee_appliance.channels.null import NullAdapter
 from dee_appliance.channels.registry import open_adapter
 from dee_appliance.errors import EvidenceError, HostError
 from dee_appliance.kernel.e1.civil_time import format_utc
 from dee_appliance.runtime.admission import Admission
 from dee_appliance.runtime.clock import Clock, SetClock, WallClock
-from dee_appliance.runtime.config import channel_configs, config_path, read_config
+from dee_appliance.runtime.config import CHANNELS, channel_configs, config_path, read_config
 from dee_appliance.runtime.dispatcher import Dispatcher
 from dee_appliance.runtime.loop import Loop, LoopLimits
 from dee_appliance.runtime.shell import LiveShell
@@ -44,11 +47,24 @@ class TipBarrier:
         self._tip.write(size, head, self._incarnation)
 
 
+REHEARSAL_PLACES = 256
+
+
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+    """Run a private copy of a file with simulated recipients and no adapter at all. `shares` are parts of ten thousand."""
+
+    seed: int = 1
+    shares: dict[str, int] = {}
+
+
 class Appliance:
     """One open file, held by this process. A context manager; made by `open_appliance`."""
 
-    def __init__(self, path: Path, lock: LoopLock, clock: Clock | None, state_dir: StateDir) -> None:
+    def __init__(
+        self, path: Path, lock: LoopLock, clock: Clock | None, state_dir: StateDir, rehearsal: Rehearsal | None = None
+    ) -> None:
         self.path = path
+        self._rehearsal = rehearsal
         self._lock = lock
         self.state_dir = state_dir
         self._tip: TipFile | None = None
@@ -57,7 +73,7 @@ class Appliance:
         self.database = open_writer(path)
         try:
             self.journal = Journal(self.database, NoShell())
-            self.simulated = self.journal.genesis.clock == "simulated"
+            self.simulated = rehearsal is not None or self.journal.genesis.clock == "simulated"
             self.clock: Clock = clock or (SetClock(self.journal.last_tick) if self.simulated else WallClock())
             self.shell = LiveShell(self.database, self.journal.state)
             self.journal.shell = self.shell
@@ -107,8 +123,7 @@ class Appliance:
         """Return the loop of this file, with adapters if it may send."""
         world: SimulatedWorld | None = None
         if self.simulated:
-            assumed = self.journal.state.settings.get("simulation.assume", "")
-            world = SimulatedWorld(self.journal.genesis.seed, parse_shares(str(assumed)))
+            world = self._world()
         if self.simulated or isinstance(self.arming, Armed):
             self.dispatcher = self._dispatcher()
         return Loop(
@@ -122,7 +137,16 @@ class Appliance:
             limits=limits,
         )
 
+    def _world(self) -> SimulatedWorld:
+        if self._rehearsal is not None:
+            return SimulatedWorld(self._rehearsal.seed, self._rehearsal.shares)
+        assumed = self.journal.state.settings.get("simulation.assume", "")
+        return SimulatedWorld(self.journal.genesis.seed, parse_shares(str(assumed)))
+
     def _dispatcher(self) -> Dispatcher:
+        if self._rehearsal is not None:
+            nothing: dict[Channel, Adapter] = {channel: NullAdapter(channel) for channel in CHANNELS}
+            return Dispatcher(nothing, dict.fromkeys(CHANNELS, REHEARSAL_PLACES), simulated=True)
         config = read_config(config_path(self.path))
         adapters: dict[Channel, Adapter] = {}
         places: dict[Channel, int] = {}
@@ -152,7 +176,12 @@ class Appliance:
 
 
 def try_open_appliance(
-    path: Path, what: str, *, clock: Clock | None = None, state_dir: StateDir | None = None
+    path: Path,
+    what: str,
+    *,
+    clock: Clock | None = None,
+    state_dir: StateDir | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> Appliance | None:
     """Open the file if no other process runs it; None if one does."""
     since = format_utc((clock or WallClock()).now())
@@ -160,17 +189,22 @@ def try_open_appliance(
     if lock is None:
         return None
     try:
-        return Appliance(path, lock, clock, state_dir or StateDir())
+        return Appliance(path, lock, clock, state_dir or StateDir(), rehearsal)
     except BaseException:
         lock.release()
         raise
 
 
 def open_appliance(
-    path: Path, what: str, *, clock: Clock | None = None, state_dir: StateDir | None = None
+    path: Path,
+    what: str,
+    *,
+    clock: Clock | None = None,
+    state_dir: StateDir | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> Appliance:
     """Open the file. Raises HostError, naming the holder, when another process runs it."""
-    appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)
+    appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir, rehearsal=rehearsal)
     if appliance is None:
         raise HostError(
             f"another process runs this file: {holder(path) or 'unknown'}",

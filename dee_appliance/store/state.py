@@ -116,6 +116,11 @@ class State:
         row = self._database.one(self._queries.select_plan_version, (plan, version))
         return None if row is None else str(row[0])
 
+    def newest_version(self, plan: str) -> int | None:
+        """Return the newest version of a plan, or None."""
+        row = self._database.one(self._queries.select_newest_plan, (plan,))
+        return None if row is None else int(row[0])
+
     def zones(self) -> ZoneTable:
         """Return the time-zone table in use."""
         digest = str(self.settings["zones"])
