@@ -7,6 +7,7 @@ earlier mistake is left out.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,17 @@ from dee_appliance.authoring.written import WrittenCall
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.condition import Scope
 from dee_appliance.kernel.e1.encoding import canonical, document_digest
-from dee_appliance.kernel.e1.plan import AttributeDeclaration, Call, Enroll, Exit, Plan, PlanPolicy, Step
+from dee_appliance.kernel.e1.plan import (
+    CHANNEL_OF,
+    AttributeDeclaration,
+    Call,
+    Enroll,
+    Exit,
+    Plan,
+    PlanPolicy,
+    Step,
+    kind_of,
+)
 
 
 class CheckedPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,10 +62,13 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
     policy: PlanPolicy
 
 
-def check_plan(path: Path, *, policy_covers_voice: bool = False) -> CheckedPlan:
+def check_plan(
+    path: Path, *, policy_covers_voice: bool = False, priced_channels: Collection[str] | None = None
+) -> CheckedPlan:
     """Check a plan file and everything it names.
 
     `policy_covers_voice` says that the file's own policy has calling hours for the voice channel, so that the plan need not.
+    `priced_channels` are those its rate card has prices for, None when that is not known: a budget denies what has no price.
     Raises Refused only when there is no plan file to look into (unreadable, YAML, too large); all else is in the findings.
     """
     found = Findings()
@@ -63,6 +77,8 @@ def check_plan(path: Path, *, policy_covers_voice: bool = False) -> CheckedPlan:
     documents: dict[str, bytes] = {}
     if draft is not None:
         plan, documents = _checked(draft, found, policy_covers_voice=policy_covers_voice)
+    if plan is not None and draft is not None and priced_channels is not None:
+        _warn_of_prices(plan, Place(draft.source, ("policy",), found), priced_channels)
     body = b"" if plan is None else canonical(plan)
     return CheckedPlan(
         file=str(path),
@@ -142,6 +158,14 @@ def _check_calls(draft: Draft, head: _Head, content: Content, found: Findings, *
                 reason = f"the script may take {format_duration(longest_s)}, longer than the call may last"
                 hint = "raise max_duration, leave it out, or lower the script's max_duration_s"
                 place.refuse(("max_duration",), "wrong_value", reason, hint)
+
+
+def _warn_of_prices(plan: Plan, place: Place, priced_channels: Collection[str]) -> None:
+    channels = dict.fromkeys(CHANNEL_OF[kind_of(step)] for step in plan.steps if kind_of(step) in CHANNEL_OF)
+    unpriced = [channel for channel in channels if channel not in priced_channels]
+    if plan.policy.budget is not None and unpriced:
+        reason = f"the file's policy has no price for {', '.join(unpriced)}, and a budget denies what has no price"
+        place.warn(("budget",), "no_rate", reason, "add a [[rate]] to the policy, or leave the budget out")
 
 
 def _assembled(

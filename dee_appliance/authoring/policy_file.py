@@ -192,7 +192,7 @@ def _check_rules(top: Place, rules: list[Rule], rates: list[Rate], known_zones: 
         if isinstance(rule, BudgetRule):
             unpriced = [channel for channel in rule.channels or CHANNELS if channel not in priced]
             if unpriced:
-                reason = f"no [[rate]] says what {', '.join(unpriced)} costs, so the budget cannot estimate it"
+                reason = f"no [[rate]] says what {', '.join(unpriced)} costs, and a send without a price is denied"
                 place.warn(("amount",), "no_rate", reason, "add a [[rate]] for each channel in use")
 
 

@@ -220,6 +220,25 @@ def test_a_gap_that_never_matters_is_only_warned_of(check: Check) -> None:
     assert (only(checked).severity, only(checked).line) == ("warned", 12)
 
 
+def test_a_budget_that_denies_everything_is_warned_of(tmp_path: Path, check: Check) -> None:
+    text = (
+        HEAD
+        + """
+[policy]
+budget = { amount = "5.00", currency = "USD" }
+[[step]]
+id = "a"
+do = "send_email"
+template = "hello"
+"""
+        + END
+    )
+    assert check(text).findings == ()
+    assert check_plan(tmp_path / "plan.toml", priced_channels=("email",)).findings == ()
+    checked = check_plan(tmp_path / "plan.toml", priced_channels=("voice",))
+    assert (only(checked).severity, only(checked).code, only(checked).line) == ("warned", "no_rate", 12)
+
+
 def test_publishing_a_plan_with_mistakes_is_refused_with_all_of_them(check: Check) -> None:
     checked = check(HEAD + '[[step]]\nid = "A"\ndo = "wait"\nfor = "3 d"\n' + END)
     with pytest.raises(Refused) as caught:
