@@ -37,20 +37,22 @@ from dee_appliance.kernel.e1.input import (
     encode_input,
 )
 from dee_appliance.runtime.clock import Clock, WallClock
-from dee_appliance.runtime.commands import Submitted, submit, submit_many
+from dee_appliance.runtime.commands import Batch, Submitted, submit, submit_many
 from dee_appliance.runtime.reading import open_view
+from dee_appliance.runtime.refusal import refused
 from dee_appliance.store.inbox import InboxRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dee_appliance.authoring.checks import CheckedPlan
+    from dee_appliance.intake.rejects import Reject
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.runtime.importing import ConsentGrant, ImportReport
     from dee_appliance.runtime.reading import View
     from dee_appliance.runtime.service import Served, Stop
     from dee_appliance.store.erasure import ErasureReport
-    from dee_appliance.store.state_dir import StateDir
+    from dee_appliance.store.state_dir import Armed, Disarmed, StateDir
 
 SOURCE = "operator"
 VerbName = Literal["pause", "resume", "cancel", "retry", "resolve", "skip"]
@@ -61,11 +63,18 @@ class Engine:
     """One file. Cheap to make: nothing is opened before a verb needs it, and nothing stays open after it."""
 
     def __init__(
-        self, path: str | Path, *, actor: str = "operator", clock: Clock | None = None, state_dir: StateDir | None = None
+        self,
+        path: str | Path,
+        *,
+        actor: str = "operator",
+        clock: Clock | None = None,
+        state_dir: StateDir | None = None,
     ) -> None:
         """Name the file. `actor` is recorded with everything that this engine asks for."""
         self.path = Path(path)
         self.actor = actor
+        self.queued: list[int] = []
+        """Inbox ids of requests that a running loop had not taken within five seconds. They are durable, and will be admitted."""
         self._clock = clock
         self._state_dir = state_dir
 
@@ -123,16 +132,18 @@ class Engine:
             )
             for position, value in enumerate(values)
         ]
-        return submit(self.path, rows, f"dee {rows[0].kind}", clock=self._clock, state_dir=self._state_dir)
+        submitted = submit(self.path, rows, f"dee {rows[0].kind}", clock=self._clock, state_dir=self._state_dir)
+        self.queued += submitted.queued
+        return submitted
+
+    def _submit_many(self, rows: Iterable[InboxRow], what: str, progress: Callable[[int], None] | None = None) -> Batch:
+        return submit_many(self.path, rows, what, progress=progress, clock=self._clock, state_dir=self._state_dir)
 
     def _checked(self, submitted: Submitted) -> Submitted:
         """Raise Refused for the first input that was admitted and had no effect."""
         for reply in submitted.replies:
             if reply.outcome.startswith("rejected:"):
-                code = reply.outcome.removeprefix("rejected:")
-                raise Refused(
-                    f"refused: {code}", where=f"input {reply.seq}", hint="the refusal is in the log: dee log --limit 5"
-                )
+                raise refused(reply.outcome.removeprefix("rejected:"), f"input {reply.seq}")
         return submitted
 
     # ---- plans, policy, settings ------------------------------------------------------------------------------------------------
@@ -175,9 +186,10 @@ class Engine:
         """Trial mode: the real engine, but only the guests' addresses (e-mail or phone) pass the gate."""
         from dee_appliance.intake.facts import address_token  # noqa: PLC0415 - slow, and only used here
 
+        pairs = [_kind_and_address(guest) for guest in guests]
         with self.view() as view:
             secret = view.file_secret()
-        tokens = [address_token(secret, *_kind_and_address(guest)) for guest in guests]
+        tokens = {address_token(secret, kind, address) for kind, address in pairs}
         changes: list[Input] = []
         if guests or not on:
             changes.append(ConfigSet(key="trial.guests", value=canonical(sorted(tokens)).decode(), actor=self.actor))
@@ -198,11 +210,21 @@ class Engine:
         default_country: str | None = None,
         consents: tuple[ConsentGrant, ...] = (),
         rejects: str | Path | None = None,
+        on_reject: Callable[[Reject], None] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> ImportReport:
-        """Import contacts from a CSV file, all or nothing unless `allow_rejects`. `rejects` names the file for rows that are left out."""
+        """Import contacts from a CSV file, all or nothing unless `allow_rejects`.
+
+        `rejects` names the file for rows that are left out, `on_reject` is told of each. Raises Refused when the file cannot be
+        an import, or has rejects that are not allowed.
+        """
         from dee_appliance.intake.column_mapping import parse_mapping  # noqa: PLC0415 - slow, and only used here
-        from dee_appliance.runtime.importing import ContactReader, Importer, write_rejects  # noqa: PLC0415
+        from dee_appliance.runtime.importing import ContactReader, Importer, scan_rejects  # noqa: PLC0415
+
+        if rejects is not None and Path(rejects).resolve() == Path(path).resolve():
+            raise Refused(
+                "the rejects would overwrite the file that is imported", where=str(path), hint="name another file"
+            )
 
         now = self.now()
         with self.view() as view:
@@ -218,17 +240,11 @@ class Engine:
                 job=f"import:{now}",
             )
             plan = importer.open(Path(path))
-            rejected = write_rejects(plan, Path(rejects)) if rejects is not None else plan.scan().rejected
+            rejected = scan_rejects(plan, None if rejects is None else Path(rejects), on_reject)
             if not dry_run:
                 plan.refuse_unless(allow_rejects=allow_rejects)
-                submit_many(
-                    self.path,
-                    importer.rows(plan),
-                    "dee contact import",
-                    progress=progress,
-                    clock=self._clock,
-                    state_dir=self._state_dir,
-                )
+                queued = self._submit_many(importer.rows(plan), "dee contact import", progress).queued
+                importer.report.queued = queued
             else:
                 for _ in importer.rows(plan):
                     pass
@@ -239,11 +255,14 @@ class Engine:
     def erase_contact(self, contact: str, *, basis: str = "request") -> ErasureReport:
         """Erase a contact's personal data from the file; suppression and dedupe stay. Raises Refused for an unknown contact."""
         from dee_appliance.runtime.erasing import erase  # noqa: PLC0415 - slow, and only used here
+        from dee_appliance.store.erasure import ErasureReport  # noqa: PLC0415
 
         with self.view() as view:
             identity = view.resolve_contact(contact)
             values = view.personal_values(identity)
-        self._checked(self.submit(ContactErase(contact=identity, basis=basis)))
+        submitted = self._checked(self.submit(ContactErase(contact=identity, basis=basis)))
+        if submitted.queued:
+            return ErasureReport(state="pending", searched=0, shared=0, too_short=0, compacted=False, places=())
         return erase(self.path, values, clock=self._clock, state_dir=self._state_dir)
 
     # ---- runs ---------------------------------------------------------------------------------------------------------------------
@@ -257,10 +276,10 @@ class Engine:
         texts: dict[str, str] | None = None,
         start: int | None = None,
         progress: Callable[[int], None] | None = None,
-    ) -> int:
+    ) -> Batch:
         """Enrol contacts (all, if None) in the newest version of a plan. `texts` are variables that only templates may read.
 
-        Returns how many requests entered the queue; whoever may not enter is in the log with the reason.
+        Returns how many were enrolled (`done`) and how many were refused, by reason; each refusal is in the log.
         """
         now = self.now()
         with self.view() as view:
@@ -268,9 +287,7 @@ class Engine:
                 raise Refused(f"there is no plan `{plan}`", where=str(self.path), hint="dee plan list")
             chosen = view.contact_ids() if contacts is None else [view.resolve_contact(one) for one in contacts]
         rows = (self._enrolment(now, plan, contact, variables or {}, texts, start) for contact in chosen)
-        return submit_many(
-            self.path, rows, "dee enroll", progress=progress, clock=self._clock, state_dir=self._state_dir
-        )
+        return self._submit_many(rows, "dee enroll", progress)
 
     def _enrolment(
         self,
@@ -289,12 +306,26 @@ class Engine:
             source=SOURCE, received=now, kind="run.enroll", payload=encode_input(enrolment), private=private
         )
 
-    def operate(self, verb: VerbName, runs: Iterable[str], *, choice: Choice = "", job: str = "") -> Submitted:
-        """Apply an operator's verb to runs, one input each. Every run's refusal or success is in the log."""
-        inputs = [Verb(run=run, verb=verb, choice=choice, actor=self.actor, job=job) for run in runs]
-        if not inputs:
+    def operate(
+        self,
+        verb: VerbName,
+        runs: Iterable[str],
+        *,
+        choice: Choice = "",
+        progress: Callable[[int], None] | None = None,
+    ) -> Batch:
+        """Apply an operator's verb to runs, one input each, all of them in the queue or none.
+
+        Returns how many it was done to and how many refused it, by reason; each is in the log, tied together by a job.
+        """
+        now = self.now()
+        job = f"{verb}:{now}"
+        verbs = (Verb(run=run, verb=verb, choice=choice, actor=self.actor, job=job) for run in runs)
+        rows = (InboxRow(source=SOURCE, received=now, kind="run.verb", payload=encode_input(one)) for one in verbs)
+        batch = self._submit_many(rows, f"dee run {verb}", progress)
+        if not batch.rows:
             raise Refused("no run matches", where=str(self.path), hint="dee run list")
-        return self.submit(*inputs)
+        return batch
 
     def finish_task(self, run: str, outcome: str) -> None:
         """Report the outcome of the task that a run waits for."""
@@ -307,7 +338,9 @@ class Engine:
         if bool(contact) == bool(send_key):
             raise Refused("an event is about a contact or about a send", hint="give --contact or --send")
         identity = contact and self._resolve(contact)
-        return self._checked(self.submit(Event(name=name, contact=identity, send_key=send_key, kind=kind), dedupe=dedupe))
+        return self._checked(
+            self.submit(Event(name=name, contact=identity, send_key=send_key, kind=kind), dedupe=dedupe)
+        )
 
     def halt(self, scope: str = "*") -> None:
         """Stop everything that is not yet dispatched in a scope: "*", "channel:NAME" or "plan:NAME"."""
@@ -379,9 +412,16 @@ class Engine:
         """
         from dee_appliance.runtime.arming import arm  # noqa: PLC0415 - slow, and only used here
 
-        return arm(
-            self.path, self.actor, accept_loss=accept_loss, clock=self._clock, state_dir=self._state_dir
-        )
+        return arm(self.path, self.actor, accept_loss=accept_loss, clock=self._clock, state_dir=self._state_dir)
+
+    def arming(self) -> Armed | Disarmed:
+        """Say whether this file may send from this host, as far as the arming record goes. A simulated file never needs it."""
+        from dee_appliance.store.state_dir import Disarmed, StateDir  # noqa: PLC0415 - slow, and only used here
+
+        with self.view() as view:
+            if view.simulated:
+                return Disarmed("simulated files are never armed")
+            return (self._state_dir or StateDir()).arming_state(self.path, view.lineage, view.incarnation)
 
     def disarm(self) -> None:
         """Forget that this file may send on this host."""
@@ -399,7 +439,11 @@ class Engine:
 
 def _kind_and_address(text: str) -> tuple[Literal["email", "phone"], str]:
     from dee_appliance.intake.addresses import normalise_email, normalise_phone  # noqa: PLC0415 - slow, only used here
+    from dee_appliance.intake.invalid import InvalidValue  # noqa: PLC0415
 
-    return ("email", normalise_email(text)) if "@" in text else ("phone", normalise_phone(text, None))
-
-
+    try:
+        return ("email", normalise_email(text)) if "@" in text else ("phone", normalise_phone(text, None))
+    except InvalidValue as error:
+        raise Refused(
+            f"`{text}`: {error.reason}", hint="an e-mail address, or a phone number like +12025550123"
+        ) from error

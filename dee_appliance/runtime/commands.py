@@ -14,6 +14,7 @@ import msgspec
 
 from dee_appliance.runtime.appliance import Appliance, try_open_appliance
 from dee_appliance.runtime.clock import WallClock
+from dee_appliance.store.database import open_reader
 from dee_appliance.store.inbox import InboxRow, InboxWriter, Reply, append_inbox, append_rows, wait_reply
 from dee_appliance.store.queries import load_queries
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dee_appliance.runtime.clock import Clock
+    from dee_appliance.store.database import Database
     from dee_appliance.store.state_dir import StateDir
 
 PATIENCE_S = 5
+POLLS_A_SECOND = 20
 CHUNK = 1_000
 
 
@@ -32,6 +35,7 @@ class ReplyQueries(msgspec.Struct, frozen=True, kw_only=True):
     """sql/queries/reply.sql."""
 
     select_reply: str
+    select_outcomes: str
 
 
 class Submitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +43,14 @@ class Submitted(msgspec.Struct, frozen=True, kw_only=True):
 
     replies: tuple[Reply, ...]
     queued: tuple[int, ...] = ()
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a long list of rows. `outcomes` counts the replies; `queued` rows have none yet, and are durable."""
+
+    rows: int
+    outcomes: dict[str, int] = {}
+    queued: int = 0
 
 
 def submit(
@@ -65,17 +77,57 @@ def submit_many(
     progress: Callable[[int], None] | None = None,
     clock: Clock | None = None,
     state_dir: StateDir | None = None,
-) -> int:
-    """Bring a long list of rows in, all or nothing: staged first, made ready in one transaction. Returns how many."""
+) -> Batch:
+    """Bring a long list of rows in, all or nothing: staged first, made ready in one transaction."""
     job = int.from_bytes(os.urandom(7), "big") + 1
     with InboxWriter(path) as writer:
-        count = _stage(writer, job, rows, progress)
-        writer.release(job)
+        _stage(writer, job, rows, progress)
+        tally = _Tally(writer.release(job))
+    if not tally.waiting:
+        return tally.batch()
     appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)
-    if appliance is not None:
+    if appliance is None:
+        _wait_for_all(path, tally, clock or WallClock())
+    else:
         with appliance:
-            _admit_all(appliance)
-    return count
+            while tally.waiting and _admit_chunk(appliance):
+                tally.look(appliance.database)
+    return tally.batch()
+
+
+class _Tally:
+    """Counts the replies to the rows of one job. Rows of one job are admitted in the order of their ids."""
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        self.waiting = set(ids)
+        self._rows = len(ids)
+        self._next = min(ids, default=0)
+        self._last = max(ids, default=0)
+        self._outcomes: dict[str, int] = {}
+        self._queries = load_queries(ReplyQueries, "reply")
+
+    def look(self, database: Database) -> None:
+        """Count what was replied since the last look."""
+        for inbox, outcome in database.execute(self._queries.select_outcomes, (self._next, self._last)):
+            if inbox in self.waiting:
+                self.waiting.discard(inbox)
+                self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
+                self._next = inbox + 1
+
+    def batch(self) -> Batch:
+        """Return what was counted."""
+        outcomes = {outcome: self._outcomes[outcome] for outcome in sorted(self._outcomes)}
+        return Batch(rows=self._rows, outcomes=outcomes, queued=len(self.waiting))
+
+
+def _wait_for_all(path: Path, tally: _Tally, clock: Clock) -> None:
+    with open_reader(path) as database:
+        for poll in range(PATIENCE_S * POLLS_A_SECOND + 1):
+            if poll:
+                clock.wait(1 / POLLS_A_SECOND)
+            tally.look(database)
+            if not tally.waiting:
+                break
 
 
 def _stage(writer: InboxWriter, job: int, rows: Iterable[InboxRow], progress: Callable[[int], None] | None) -> int:
@@ -115,11 +167,6 @@ def _admit_up_to(appliance: Appliance, ids: Sequence[int]) -> list[Reply]:
             # A simulated file's rows from the future stay where they are; this command's rows cannot be among them.
             raise AssertionError("a row of this command was not admitted")
     return [replies[one] for one in ids]
-
-
-def _admit_all(appliance: Appliance) -> None:
-    while _admit_chunk(appliance):
-        pass
 
 
 def _admit_chunk(appliance: Appliance) -> bool:

@@ -43,6 +43,8 @@ class ImportReport(msgspec.Struct, kw_only=True):
     """Known contacts that differ and were left as they are (--on-existing keep)."""
     consents: int = 0
     rejects_file: str | None = None
+    queued: int = 0
+    """Requests that a running loop had not taken yet when the import returned."""
 
 
 class ConsentGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,15 +176,22 @@ def _consent_row(contact: str, grant: ConsentGrant, now: int) -> InboxRow:
     return InboxRow(source=SOURCE, received=now, kind="consent.set", payload=encode_input(consent))
 
 
-def write_rejects(plan: ImportPlan, path: Path) -> int:
-    """Write the rejects of one pass over the file and return how many; no file is made when there are none."""
+def scan_rejects(plan: ImportPlan, path: Path | None, on_reject: Callable[[Reject], None] | None = None) -> int:
+    """Make one pass over the file, write its rejects to `path` (no file is made when there are none) and return how many."""
+    rejects = None if path is None else RejectsFile(path, plan.header)
     count = 0
-    with RejectsFile(path, plan.header) as rejects:
 
-        def note(reject: Reject) -> None:
-            nonlocal count
-            count += 1
+    def note(reject: Reject) -> None:
+        nonlocal count
+        count += 1
+        if rejects is not None:
             rejects.write(reject)
+        if on_reject is not None:
+            on_reject(reject)
 
+    try:
         plan.scan(note)
+    finally:
+        if rejects is not None:
+            rejects.close()
     return count
