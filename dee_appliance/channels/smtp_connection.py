@@ -13,6 +13,7 @@ Rules a change must keep:
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -165,14 +166,18 @@ class Connection:
         sock = self._socket
         assert sock is not None
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if number:
-            self._why_not_connected = f"connection failed (error {number})"
+        try:
+            own, peer = sock.getsockname()[0], sock.getpeername()[0]
+        except OSError as error:
+            number = number or error.errno or 0
+            own = peer = ""
+        if number or not peer:
+            self._why_not_connected = os.strerror(number)
             self._drop_socket()
             self._connect()
             return
-        own = sock.getsockname()[0]
         helo = self._endpoint.helo or (f"[IPv6:{own}]" if ":" in own else f"[{own}]")  # RFC 5321 section 4.1.3
-        self._apply(self.dialogue.connected(helo=helo, local=is_loopback(sock.getpeername()[0])))
+        self._apply(self.dialogue.connected(helo=helo, local=is_loopback(peer)))
 
     def _drop_socket(self) -> None:
         if self._socket is not None:
