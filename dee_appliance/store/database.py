@@ -48,7 +48,8 @@ COMPACT_IN_MEMORY_BYTES = 128 << 20
 COPY_PAGES = 1_000
 
 _BUSY = (apsw.BusyError, apsw.LockedError, apsw.ProtocolError)
-_DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
+# The last one: the driver says so when a text of the file is not UTF-8.
+_DAMAGED = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, UnicodeDecodeError)
 _STORAGE = (
     *_DAMAGED,
     apsw.IOError,
@@ -89,7 +90,7 @@ class Database:
         """Run one statement and return all its rows."""
         try:
             return self._cursor.execute(sql, args).fetchall()
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             self._translate(error)
             raise
 
@@ -104,7 +105,7 @@ class Database:
         """Run one statement once for every row of arguments."""
         try:
             self._cursor.executemany(sql, rows)
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             self._translate(error)
             raise
 
@@ -113,7 +114,7 @@ class Database:
         cursor = self._connection.cursor()
         try:
             yield from cursor.execute(sql, args)
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             self._translate(error)
             raise
         finally:
@@ -248,7 +249,7 @@ class Database:
     ) -> None:
         self.close()
 
-    def _translate(self, error: apsw.Error) -> None:
+    def _translate(self, error: apsw.Error | UnicodeDecodeError) -> None:
         """Raise what an SQLite error means to a caller; return when it is an error of the program itself."""
         where = str(self.path)
         if isinstance(error, _BUSY):
@@ -267,7 +268,7 @@ class Database:
                 hint="check the disk, then run `dee health`",
             ) from error
 
-    def _fail(self, error: apsw.Error) -> None:
+    def _fail(self, error: apsw.Error | UnicodeDecodeError) -> None:
         """Make every further commit on this connection impossible, also the checkpoint that closing would do."""
         if self.failure is None and not self._closed:
             self.failure = str(error)

@@ -16,7 +16,7 @@ from store_files import add_entries, bare_connection, everything, fill, new_file
 
 from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
 from dee_appliance.store import untrusted
-from dee_appliance.store.database import create, open_reader, open_writer
+from dee_appliance.store.database import StorageFailed, create, open_reader, open_writer
 from dee_appliance.store.lock import LoopLock
 from dee_appliance.store.untrusted import open_untrusted
 
@@ -174,6 +174,18 @@ def test_rows_that_break_the_tables_own_rules_are_found(path: Path, scratch: Pat
     open_untrusted(path, scratch=scratch, integrity=False).close()
 
 
+def test_a_text_that_is_not_utf8_is_evidence_to_a_reader_and_stops_a_writer(path: Path, scratch: Path) -> None:
+    with bare_connection(path) as connection:
+        connection.execute("INSERT INTO setting (key, value, entry) VALUES ('k', CAST(x'ff41' AS TEXT), 0)")
+    query = "SELECT value FROM setting ORDER BY key"
+    with open_untrusted(path, scratch=scratch) as database:
+        for read in (database.execute, lambda sql: list(database.stream(sql))):
+            with pytest.raises(EvidenceError, match="damaged"):
+                read(query)
+    with open_writer(path) as database, pytest.raises(StorageFailed):
+        database.execute(query)
+
+
 def test_a_value_beyond_our_limits_is_evidence(path: Path, scratch: Path) -> None:
     with bare_connection(path) as connection:
         connection.execute("INSERT INTO setting VALUES ('k', hex(zeroblob(3000000)), 0)")
@@ -316,16 +328,22 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+# The first pages hold header and schema, where damage does the most; the rest is spread evenly. A place is a share of its region.
+CHANGES = st.lists(
+    st.tuples(st.sampled_from([100, 4096, 16_384, None]), st.integers(0, 2**16 - 1), st.integers(0, 255)),
+    min_size=1,
+    max_size=8,
+)
+
+
 @settings(max_examples=60)
-@given(data=st.data())
+@given(changes=CHANGES)
 def test_a_mutated_file_is_read_or_refused_and_nothing_else_happens(
-    healthy: bytes, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    healthy: bytes, changes: list[tuple[int | None, int, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     mutated = bytearray(healthy)
-    for _ in range(data.draw(st.integers(1, 8))):
-        # The first pages hold header and schema, where damage does the most; the rest is spread evenly.
-        top = data.draw(st.sampled_from([100, 4096, 16_384, len(healthy) - 1]))
-        mutated[data.draw(st.integers(0, top))] = data.draw(st.integers(0, 255))
+    for region, share, byte in changes:
+        mutated[(region or len(healthy)) * share >> 16] = byte
     path = tmp_path_factory.mktemp("mutated") / "own.db"
     path.write_bytes(mutated)
     try:
