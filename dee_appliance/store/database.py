@@ -383,7 +383,7 @@ def open_writer(path: Path, *, reverse_unordered: bool = False) -> Database:
         connection.config(apsw.SQLITE_DBCONFIG_REVERSE_SCANORDER, int(reverse_unordered))
         connection.authorizer = settings.authorize_writing
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-    except apsw.Error as error:
+    except (apsw.Error, UnicodeDecodeError) as error:
         _give_up(database, error)
         raise
     except DeeError:
@@ -408,7 +408,7 @@ def open_reader(path: Path, *, vault: bool = True) -> Database:
             require_schema(connection, path)
         settings.configure(connection, durable=True)
         connection.authorizer = settings.authorize_reading if vault else settings.authorize_without_vault
-    except apsw.Error as error:
+    except (apsw.Error, UnicodeDecodeError) as error:
         _give_up(database, error)
         raise
     except DeeError:
@@ -457,10 +457,11 @@ def _is_at_rest(path: Path) -> bool:
     return not (os.access(path.parent, os.W_OK) or wal_of(path).exists() or shm_of(path).exists())
 
 
-def _give_up(database: Database, error: apsw.Error) -> None:
+def _give_up(database: Database, error: apsw.Error | UnicodeDecodeError) -> None:
     """Close a file that could not be opened properly and raise why. Damage found while opening is the file's fault."""
     database.close()
-    if isinstance(error, _DAMAGED):
+    # An SQLError as well: the statements of opening are always the same, so it is the file that they do not fit.
+    if isinstance(error, (*_DAMAGED, apsw.SQLError)):
         raise EvidenceError(
             f"the file is damaged: {error}", where=str(database.path), hint="restore it from a copy"
         ) from error

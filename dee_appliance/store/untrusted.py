@@ -73,7 +73,7 @@ def open_untrusted(
     except OSError as error:
         discard()
         raise HostError(f"the file cannot be copied: {reason(error)}", where=str(path), hint="make room") from error
-    except apsw.Error as error:
+    except (apsw.Error, UnicodeDecodeError) as error:
         discard()
         raise EvidenceError(f"the file is damaged: {error}", where=str(path), hint="keep it as it is") from error
     except DeeError:

@@ -260,6 +260,11 @@ def overwrite(offset: int, data: bytes) -> Callable[[Path], None]:
     return change
 
 
+def spoil_definition(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"audit is append-only", b"audit is \xffppend-only"))
+
+
 BROKEN = {
     "no file": (Path.unlink, Refused, "no such file"),
     "empty": (cut(0), Refused, "not a DEE file"),
@@ -274,6 +279,8 @@ BROKEN = {
     "cut after some pages": (cut(3 * 4096), EvidenceError, "cut short"),
     "cut by one byte": (lambda path: cut(path.stat().st_size - 1)(path), EvidenceError, "cut short"),
     "a strange page size": (overwrite(16, b"\x12\x34"), EvidenceError, r"damaged|cut short"),
+    "a schema format of the future": (overwrite(44, b"\0\0\0\x09"), EvidenceError, "damaged"),
+    "a definition that is not UTF-8": (spoil_definition, EvidenceError, r"damaged|altered"),
     "a schema page of rubbish": (overwrite(100, b"\xff" * 3000), EvidenceError, r"damaged|altered"),
 }
 
