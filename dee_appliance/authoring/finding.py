@@ -12,6 +12,47 @@ from typing import Literal
 import msgspec
 
 Severity = Literal["refused", "warned"]
+Code = Literal[
+    "ambiguous_template",
+    "condition",
+    "duplicate_arm",
+    "duplicate_id",
+    "duplicate_rate",
+    "duplicate_value",
+    "falls_off_end",
+    "instant_cycle",
+    "missing_else",
+    "missing_field",
+    "missing_hours",
+    "missing_script",
+    "missing_template",
+    "missing_timeout",
+    "missing_unsubscribe",
+    "no_rate",
+    "opened_only",
+    "reserved_id",
+    "syntax",
+    "too_many",
+    "unbounded_cycle",
+    "undeclared_attribute",
+    "undeclared_variable",
+    "unknown_field",
+    "unknown_key",
+    "unknown_kind",
+    "unknown_rule",
+    "unknown_target",
+    "unknown_zone",
+    "unreachable",
+    "unusable_script",
+    "unusable_template",
+    "useless_field",
+    "wrong_combination",
+    "wrong_length",
+    "wrong_recover",
+    "wrong_type",
+    "wrong_value",
+]
+"""Every kind of finding. A code keeps its meaning; docs/plan-format.md says what each one is about."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +64,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     file: str
     line: int
-    code: str
+    code: Code
     reason: str
     suggestion: str = ""
 
@@ -38,11 +79,11 @@ class Findings:
     def __init__(self) -> None:
         self._found: dict[Finding, None] = {}
 
-    def refuse(self, file: str, line: int, code: str, reason: str, suggestion: str = "") -> None:
+    def refuse(self, file: str, line: int, code: Code, reason: str, suggestion: str = "") -> None:
         """Add a finding that keeps the file from being published."""
         self._add(Finding(severity="refused", file=file, line=line, code=code, reason=reason, suggestion=suggestion))
 
-    def warn(self, file: str, line: int, code: str, reason: str, suggestion: str = "") -> None:
+    def warn(self, file: str, line: int, code: Code, reason: str, suggestion: str = "") -> None:
         """Add a finding that is only said."""
         self._add(Finding(severity="warned", file=file, line=line, code=code, reason=reason, suggestion=suggestion))
 

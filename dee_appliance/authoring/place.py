@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 
-from dee_appliance.authoring.finding import Findings
+from dee_appliance.authoring.finding import Code, Findings
 from dee_appliance.authoring.notation import NotationError, parse_duration, parse_offset, parse_weekdays, second_of_day
 from dee_appliance.authoring.positions import Path
 from dee_appliance.authoring.source import Source
@@ -29,11 +29,11 @@ class Place:
         """Return the line of a field of this table, or of the table if it has no such field."""
         return self.source.positions.line((*self.path, *keys))
 
-    def refuse(self, keys: Path, code: str, reason: str, suggestion: str = "") -> None:
+    def refuse(self, keys: Path, code: Code, reason: str, suggestion: str = "") -> None:
         """Add a finding that keeps the file from being published."""
         self.found.refuse(self.source.file, self.line(*keys), code, reason, suggestion)
 
-    def warn(self, keys: Path, code: str, reason: str, suggestion: str = "") -> None:
+    def warn(self, keys: Path, code: Code, reason: str, suggestion: str = "") -> None:
         """Add a finding that is only said."""
         self.found.warn(self.source.file, self.line(*keys), code, reason, suggestion)
 

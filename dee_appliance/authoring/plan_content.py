@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from dee_appliance.authoring.finding import Findings, did_you_mean
+from dee_appliance.authoring.finding import Code, Findings, did_you_mean
 from dee_appliance.authoring.normal_steps import NormalStep
 from dee_appliance.authoring.place import Place
 from dee_appliance.authoring.source import Source, read_source, read_text
@@ -29,6 +29,8 @@ Kind = Literal["email", "sms", "voice"]
 _FOLDER: dict[Kind, str] = {"email": "templates", "sms": "templates", "voice": "scripts"}
 _ENDING: dict[Kind, str] = {"email": ".eml.j2", "sms": ".sms.j2", "voice": ".toml"}
 UNSUBSCRIBE_FIELD = "unsubscribe_link"
+GIVEN_FIELDS: dict[str, tuple[str, ...]] = {"sender": ("name", "email"), "previous": ("step",), "run": ("id",)}
+"""What rendering fills in beside the contact's fields and the variables: anything else would fail every run."""
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +119,12 @@ def _missing(wanted: _Wanted) -> None:
     folder = wanted.path.parent
     there = [path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")] if folder.is_dir() else []
     hint = did_you_mean(wanted.name, there) or f"write it to {_FOLDER[wanted.kind]}/{wanted.name}{ending}"
-    wanted.place.refuse((wanted.key,), f"missing_{wanted.key}", f"there is no file {wanted.path}", hint)
+    wanted.place.refuse(
+        (wanted.key,),
+        "missing_script" if wanted.kind == "voice" else "missing_template",
+        f"there is no file {wanted.path}",
+        hint,
+    )
 
 
 def _load(wanted: _Wanted) -> _Loaded | None:
@@ -143,7 +150,7 @@ def _load(wanted: _Wanted) -> _Loaded | None:
         found.refuse(
             place or file,
             int(line) if line.isdecimal() else 1,
-            f"unusable_{wanted.key}",
+            "unusable_script" if wanted.kind == "voice" else "unusable_template",
             refused.what,
             refused.hint or "",
         )
@@ -151,23 +158,31 @@ def _load(wanted: _Wanted) -> _Loaded | None:
 
 
 def _check_fields(wanted: _Wanted, one: _Loaded, *, marketing: bool, variables: Iterable[str] | None) -> None:
-    file, found = str(wanted.path), wanted.place.found
     if marketing and wanted.kind == "email" and UNSUBSCRIBE_FIELD not in one.fields:
         hint = f"write {{{{ {UNSUBSCRIBE_FIELD} }}}} into its text"
-        found.refuse(file, 1, "missing_unsubscribe", "marketing e-mail must say how to unsubscribe", hint)
-    known = None if variables is None else tuple(variables)
+        _refuse(wanted, "", "missing_unsubscribe", "marketing e-mail must say how to unsubscribe", hint)
+    declared = None if variables is None else tuple(variables)
     for field in one.fields:
         root, _, name = field.partition(".")
-        if root == "var" and known is not None and name not in known:
-            line = _line_of(read_text(wanted.path), name)
-            hint = did_you_mean(name, known) or f'declare it in the plan: [variables] {name} = "…"'
-            found.refuse(file, line, "undeclared_variable", f"the plan declares no variable {name}", hint)
+        if root == "var" and declared is not None and name not in declared:
+            hint = did_you_mean(name, declared) or f'declare it in the plan: [variables] {name} = "…"'
+            _refuse(wanted, field, "undeclared_variable", f"the plan declares no variable {name}", hint)
+        elif root in GIVEN_FIELDS and name not in GIVEN_FIELDS[root]:
+            hint = did_you_mean(name, GIVEN_FIELDS[root])
+            _refuse(wanted, field, "unknown_field", f"there is no {field} to fill in", hint)
+        elif field == UNSUBSCRIBE_FIELD and wanted.kind != "email":
+            hint = "say in words how to say no, as in: STOP ends texts"
+            _refuse(wanted, field, "unknown_field", "only e-mail has an unsubscribe link", hint)
 
 
-def _line_of(text: str, name: str) -> int:
-    """Return the line where a variable is first read."""
-    read = re.search(rf"\bvar\s*(?:\.\s*|\[\s*[\"'])({re.escape(name)})\b", text)
-    return 1 if read is None else text.count("\n", 0, read.start(1)) + 1
+def _refuse(wanted: _Wanted, field: str, code: Code, reason: str, hint: str) -> None:
+    """Add a finding at the line of the file where `field` is first read, or at its first line."""
+    root, _, name = field.partition(".")
+    words = rf"\b{root}\s*(?:\.\s*|\[\s*[\"']){re.escape(name)}\b" if name else rf"\b{root}\b"
+    text = read_text(wanted.path)
+    read = re.search(words, text) if field else None
+    line = 1 if read is None else text.count("\n", 0, read.start()) + 1
+    wanted.place.found.refuse(str(wanted.path), line, code, reason, hint)
 
 
 def _check_names(source: Source, steps: Iterable[NormalStep], found: Findings) -> None:

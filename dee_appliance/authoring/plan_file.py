@@ -13,7 +13,7 @@ import msgspec
 
 from dee_appliance.authoring.finding import Findings
 from dee_appliance.authoring.positions import Path
-from dee_appliance.authoring.shape import Broken, Shape, shown
+from dee_appliance.authoring.shape import Broken, Hints, Shape, shown
 from dee_appliance.authoring.source import Source, read_source
 from dee_appliance.authoring.written import (
     MAX_EXITS,
@@ -45,7 +45,7 @@ STEP_TYPES = (
     WrittenEnd,
 )
 
-_HINTS = {
+_HINTS: Hints = {
     ("branch", "else"): ("missing_else", "name in `else` where contacts go for whom no case holds"),
     ("branch", "case"): ("missing_field", 'write case = [{ when = "…", then = "step-id" }]'),
     ("task", "within"): ("missing_timeout", 'write how long to wait for a person, as in within = "2d"'),

@@ -29,7 +29,7 @@ import msgspec
 from dee_appliance.authoring.finding import Finding, Findings, did_you_mean
 from dee_appliance.authoring.normal_head import money_micros, normal_hours, price_micros
 from dee_appliance.authoring.place import Place
-from dee_appliance.authoring.shape import Broken, Shape, shown
+from dee_appliance.authoring.shape import Broken, Hints, Shape, shown
 from dee_appliance.authoring.source import Source, read_source
 from dee_appliance.authoring.written_policy import (
     MAX_RATES,
@@ -71,7 +71,7 @@ class CheckedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-_HINTS = {
+_HINTS: Hints = {
     ("hours", "hours"): ("missing_field", 'write hours = { days = "Mon-Fri", from = 09:00:00, to = 18:00:00 }'),
     ("daily_limit", "limit"): ("missing_field", "write how many sends a day, as in limit = 500"),
     ("budget", "amount"): ("missing_field", 'write the sum in quotes, as in amount = "250.00"'),

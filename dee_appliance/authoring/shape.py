@@ -15,12 +15,12 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from dee_appliance.authoring.finding import Findings, did_you_mean
+from dee_appliance.authoring.finding import Code, Findings, did_you_mean
 from dee_appliance.authoring.positions import Path
 from dee_appliance.authoring.source import Source
 
 Part = TypeVar("Part", bound=msgspec.Struct)
-Hints = Mapping[tuple[str, str], tuple[str, str]]
+Hints = Mapping[tuple[str, str], tuple[Code, str]]
 
 
 class Broken:
@@ -41,7 +41,7 @@ class Shape:
         self._found = found
         self._hints = hints
 
-    def refuse(self, path: Path, code: str, reason: str, suggestion: str = "") -> None:
+    def refuse(self, path: Path, code: Code, reason: str, suggestion: str = "") -> None:
         """Add a finding at the line of `path`."""
         self._found.refuse(self._source.file, self._source.positions.line(path), code, reason, suggestion)
 

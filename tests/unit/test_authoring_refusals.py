@@ -181,6 +181,23 @@ def test_a_mistake_in_a_template_is_named_in_its_own_file(check: Check, tmp_path
     assert finding.suggestion == 'did you mean "code"?'
 
 
+def test_a_field_that_is_never_filled_in_is_refused(check: Check, tmp_path: Path) -> None:
+    text = (
+        HEAD
+        + '[[step]]\nid = "a"\ndo = "send_email"\ntemplate = "both"\n[[step]]\nid = "b"\ndo = "call"\nscript = "ask"\n'
+        + END
+    )
+    (tmp_path / "templates/both.eml.j2").write_text(
+        "Subject: {{ run.id }}\n\n{{ sender.name }}\n{{ previous['intro'] }}\n"
+    )
+    (tmp_path / "scripts/ask.toml").write_text('max_duration_s = 9\n[[answered]]\nsay = "{{ unsubscribe_link }}"\n')
+    findings = check(text, policy_covers_voice=True).findings
+    assert [(Path(finding.file).name, finding.line, finding.code) for finding in findings] == [
+        ("ask.toml", 3, "unknown_field"),
+        ("both.eml.j2", 4, "unknown_field"),
+    ]
+
+
 def test_a_mistake_in_a_script_is_named_in_its_own_file(check: Check, tmp_path: Path) -> None:
     text = HEAD + '[[step]]\nid = "a"\ndo = "call"\nscript = "ask"\n' + END
     script = tmp_path / "scripts/ask.toml"

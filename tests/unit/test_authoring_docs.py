@@ -1,0 +1,76 @@
+"""docs/plan-format.md says what the checks do: its plan is a plan, and it explains every code and every field."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from dee_appliance.authoring import written, written_policy
+from dee_appliance.authoring.checks import check_plan
+from dee_appliance.authoring.finding import Code
+from dee_appliance.content.language import Value, Values
+from dee_appliance.content.script import render_script, script_from_document
+from dee_appliance.content.template import from_document, render
+from dee_appliance.kernel.e1.condition_parser import FUNCTIONS
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/plan-format.md").read_text(encoding="utf-8")
+EXAMPLES = sorted((ROOT / "examples").glob("*/plan.toml"))
+
+
+def test_the_plan_in_the_text_is_a_plan(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+    for folder in ("templates", "scripts"):
+        (tmp_path / folder).symlink_to(ROOT / "examples/sales-outreach" / folder)
+    (tmp_path / "plan.toml").write_text(block, encoding="utf-8")
+    assert check_plan(tmp_path / "plan.toml").findings == ()
+
+
+def test_every_code_is_explained_and_no_other() -> None:
+    table = TEXT.partition("## What is found")[2]
+    explained = {
+        code
+        for row in table.splitlines()
+        if row.startswith("| `")
+        for code in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    assert explained == set(get_args(Code))
+
+
+@pytest.mark.parametrize("module", [written, written_policy], ids=["plan", "policy"])
+def test_every_field_is_explained(module: object) -> None:
+    structs = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+    fields = {field.encode_name for kind in structs for field in msgspec.structs.fields(kind)}
+    tags = {str(kind.__struct_config__.tag) for kind in structs if kind.__struct_config__.tag}
+    assert len(fields) > 10
+    assert {word for word in fields | tags if not re.search(rf"\b{word}\b", TEXT)} == set()
+
+
+def test_every_function_of_the_conditions_is_explained() -> None:
+    assert [name for name in FUNCTIONS if f"`{name}(" not in TEXT] == []
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_everything_an_example_sends_can_be_rendered_for_its_contacts(path: Path) -> None:
+    checked = check_plan(path)
+    assert checked.plan is not None
+    with (path.parent / "contacts.csv").open(encoding="utf-8-sig", newline="") as rows:
+        raw = next(csv.DictReader(rows))
+    contact = {name.removeprefix("attribute.").partition(":")[0]: value for name, value in raw.items()}
+    variables: dict[str, Value] = {name: kind.values[0] for name, kind in checked.plan.variables.items()}
+    values: Values = {
+        "contact": contact,
+        "var": variables,
+        "sender": {"name": "Sam", "email": "sam@example.com"},
+        "unsubscribe_link": "mailto:stop@example.com",
+    }
+    for digest in checked.plan.templates.values():
+        assert render(from_document(json.loads(checked.documents[digest])), values).text
+    for digest in checked.plan.scripts.values():
+        assert render_script(script_from_document(json.loads(checked.documents[digest])), values).answered[0].text
