@@ -150,9 +150,11 @@ def test_an_old_sqlite_is_refused(version: str) -> None:
         settings.require_sqlite(version)
 
 
-@pytest.mark.parametrize("version", ["3.53.2", "3.54.0", "4.0.0"])
-def test_a_good_sqlite_is_accepted(version: str) -> None:
-    settings.require_sqlite(version)
+def test_the_oldest_good_sqlite_and_every_newer_one_is_accepted() -> None:
+    oldest = ".".join(map(str, settings.OLDEST_SQLITE))
+    for version in (oldest, "3.54.0", "4.0.0", apsw.sqlite_lib_version()):
+        settings.require_sqlite(version)
+    assert oldest == "3.53.2"
 
 
 def test_the_import_leaves_out_the_slow_parts_of_the_driver() -> None:
@@ -260,6 +262,8 @@ def test_closing_twice_is_harmless(path: Path) -> None:
     database = open_writer(path)
     database.close()
     database.close()
+    with pytest.raises(apsw.CursorClosedError):
+        database.execute("SELECT 1")
 
 
 def test_a_healthy_file_has_no_faults(writer: Database) -> None:
