@@ -219,11 +219,6 @@ def test_a_select_gives_its_rows_in_one_order(query: Query) -> None:
     assert fault_of_order(query.sql) is None
 
 
-def test_a_name_stands_once_in_all_files_of_queries() -> None:
-    names = [query.name for query in all_queries()]
-    assert sorted(names) == sorted(set(names))
-
-
 # -- the rule bites ----------------------------------------------------------------------------------------------------
 
 
