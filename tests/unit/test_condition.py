@@ -369,6 +369,21 @@ def test_a_function_passes_its_argument_on_and_its_answer_back(function: str) ->
         assert holds(call, Answers(facts={(function, argument): truth}))
 
 
+def test_only_some_functions_need_their_argument() -> None:
+    needed = {"call_outcome", "consent", "count", "event"}
+    assert {name for name, signature in FUNCTIONS.items() if signature.required} == needed
+    assert {name for name, signature in FUNCTIONS.items() if signature.argument == "none"} == {
+        "complained",
+        "unsubscribed",
+    }
+
+
+@pytest.mark.parametrize("name", ["a", "z", "A", "Z", "_", "a0", "Zz_9"])
+def test_a_name_is_made_of_letters_digits_and_underscores(name: str) -> None:
+    scope = Scope(attributes={name: AttributeType(kind="bool")}, variables={}, steps={})
+    assert compile_condition(f"contact.{name}", scope).evaluate(Answers({name: True}))
+
+
 def test_the_words_are_those_of_plans_and_events() -> None:
     step_kinds = {struct.__struct_config__.tag for struct in get_args(Step)}
     assert step_kinds.issuperset(MESSAGE_STEPS + CALL_STEPS)

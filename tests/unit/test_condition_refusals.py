@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dee_appliance.kernel.e1.condition import AttributeType, ConditionInvalid, Scope, compile_condition
-from dee_appliance.kernel.e1.condition_parser import MAX_DEPTH, MAX_TEXT_CHARS
+from dee_appliance.kernel.e1.condition_parser import MAX_DEPTH, MAX_TEXT_CHARS, nearest
 
 SCOPE = Scope(
     attributes={
@@ -219,6 +219,10 @@ def test_a_slip_with_no_near_name_proposes_nothing() -> None:
     assert refusal("contact.tier == 'gold'", empty).suggestion is None
 
 
+def test_the_limits_of_published_plans_stay() -> None:
+    assert (MAX_TEXT_CHARS, MAX_DEPTH) == (2000, 50)
+
+
 def test_length_is_limited() -> None:
     longest = "true".ljust(MAX_TEXT_CHARS)
     assert accepted(longest)
@@ -240,3 +244,48 @@ def test_parentheses_and_negations_share_one_limit() -> None:
 
 def test_parentheses_side_by_side_do_not_nest() -> None:
     assert accepted(" && ".join(["(true)"] * (MAX_DEPTH + 1)))
+
+
+def test_parentheses_that_are_closed_leave_no_room_for_deeper_ones() -> None:
+    assert refusal("(true) && (true) && " + "(" * (MAX_DEPTH + 1)).position == 20 + MAX_DEPTH
+
+
+@pytest.mark.parametrize("code", [0x00, 0x1F, 0x7F, 0x9F, 0xD800, 0xDFFF])
+def test_a_string_holds_no_control_characters(code: int) -> None:
+    assert refusal(f"'a{chr(code)}' == 'a'").position == 2
+
+
+@pytest.mark.parametrize("char", [" ", "~", "\xa0", "\ud7ff", "\ue000", "\U0010ffff"])
+def test_a_string_holds_any_other_character(char: str) -> None:
+    assert accepted(f"'a{char}' == 'a'")
+
+
+@pytest.mark.parametrize(
+    ("word", "candidate", "near"),
+    [
+        ("gold", "gold", True),
+        ("GOLD", "gold", True),
+        ("glod", "gold", True),
+        ("god", "gold", True),
+        ("goold", "gold", True),
+        ("gelt", "gold", True),
+        ("gilet", "gold", False),
+        ("a", "b", True),
+        ("a", "bc", False),
+        ("ab", "cd", False),
+        ("ab", "ba", True),
+        ("replid", "replied", True),
+        ("repyl", "replied", False),
+        ("unsubscribe", "unsubscribed", True),
+        ("unsubs", "unsubscribed", False),
+        ("unsubscr", "unsubscribed", False),
+        ("unsubscri", "unsubscribed", True),
+    ],
+)
+def test_a_near_word_differs_in_a_third_of_its_letters_and_three_at_most(word: str, candidate: str, near: bool) -> None:
+    assert nearest(word, [candidate]) == (candidate if near else None)
+
+
+def test_the_nearest_of_several_words_wins_and_the_first_of_equals() -> None:
+    assert nearest("intr", ["into", "intro", "outro"]) == "into"
+    assert nearest("intro", ["intra", "intro"]) == "intro"
