@@ -13,7 +13,7 @@
 -- Times are ticks: integer seconds UTC. Money is integer micro-units. JSON text is canonical (sorted keys, no floats).
 -- Triggers are a guard-rail; what they cannot stop, verify detects.
 
-PRAGMA application_id = 1145389360;  -- "DEE0"
+PRAGMA application_id = 1145390384;  -- "DEE0"
 PRAGMA user_version = 1;             -- the file format
 
 CREATE TABLE genesis (
@@ -78,7 +78,7 @@ CREATE TABLE inbox (
     source   TEXT    NOT NULL,
     dedupe   TEXT,                            -- a token that makes redelivery harmless, or NULL
     received INTEGER NOT NULL,
-    ready    INTEGER NOT NULL DEFAULT 1,      -- 0 while a long import is still being staged
+    ready    INTEGER NOT NULL DEFAULT 1,      -- 1: may be admitted; minus a job number while an import is being staged
     kind     TEXT    NOT NULL,
     payload  TEXT    NOT NULL,                -- goes to `input`
     private  TEXT                             -- goes to `vault`
@@ -99,8 +99,8 @@ CREATE TABLE vault (
     field   TEXT    NOT NULL,
     seq     INTEGER NOT NULL,                 -- the input that brought it
     value   TEXT    NOT NULL,
-    PRIMARY KEY (contact, field, seq)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (contact, field, seq)              -- a rowid table: its pages are overwritten in place, so that nothing stays behind
+) STRICT;
 
 -- state -------------------------------------------------------------------------------------------------------------------------
 

@@ -150,6 +150,7 @@ class Journal:
         if self._inputs:
             self.database.many(self._queries.append_input, self._inputs)
             self._inputs.clear()
+        self.state.flush()
         self.chain.flush()
 
     def take_permits(self) -> list[Permit]:
@@ -302,11 +303,13 @@ class Journal:
         given = self._given(row.seq, ordinal, attempt, run, plan)
         policy, policy_entry = self.state.policy()
         zones = self.state.zones()
-        wanted = counters_needed(policy, plan.plan, attempt.channel, zones, row.tick)
+        rules = self.state.rules(plan, attempt.channel)
+        wanted = counters_needed(rules, plan.plan, attempt.channel, zones, row.tick)
         guests = self.state.settings.get("trial.guests", [])
         shared = GateShared(
             policy=policy,
             policy_entry=policy_entry,
+            rules=rules,
             counters=self.state.counters(wanted),
             trial_guests=tuple(guests) if self.state.settings.get("trial") and isinstance(guests, list) else None,
         )

@@ -23,7 +23,7 @@ from dee_appliance.kernel.e1.encoding import prefixed
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-APPLICATION_ID = 1_145_389_360
+APPLICATION_ID = 1_145_390_384
 """`PRAGMA application_id` of every DEE file, as in sql/schema.sql (a test compares them)."""
 
 FILE_FORMAT = 1

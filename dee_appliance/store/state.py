@@ -16,7 +16,7 @@ from dee_appliance.kernel.e1.civil_time import ZoneTable
 from dee_appliance.kernel.e1.compiled import CompiledPlan
 from dee_appliance.kernel.e1.encoding import canonical_trusted
 from dee_appliance.kernel.e1.plan import decode_plan
-from dee_appliance.kernel.e1.policy import Policy, decode_policy
+from dee_appliance.kernel.e1.policy import Policy, Rule, decode_policy, rules_for
 from dee_appliance.kernel.e1.run import (
     LIVE,
     Attempt,
@@ -30,10 +30,12 @@ from dee_appliance.kernel.e1.run import (
     Snapshot,
     Suppression,
 )
+from dee_appliance.kernel.e1.turn import OPEN
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state_queries import StateQueries
 
 if TYPE_CHECKING:
+    from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.store.chain import Chain
     from dee_appliance.store.database import Database
 
@@ -44,6 +46,7 @@ _facts_decoder = msgspec.json.Decoder(dict[str, object])
 _encode = msgspec.json.Encoder(order="sorted").encode
 PLANS_KEPT = 200
 CONTACTS_KEPT = 10_000
+COUNTERS_KEPT = 10_000
 SUBJECTS = 4
 """Under how many names a contact can be suppressed: its id, and one token each for e-mail, phone and customer key."""
 
@@ -60,12 +63,21 @@ class State:
         self._policies: dict[str, Policy] = {}
         self._contacts: dict[str, Contact] = {}
         self._links: dict[str, tuple[int, str] | None] = {}
+        self._counters: dict[tuple[str, str], tuple[int, int]] = {}
+        self._changed_counters: dict[tuple[str, str], None] = {}
+        self._rules: dict[tuple[str, str, Channel], tuple[Rule, ...]] = {}
+        self._live: dict[str, tuple[Run, ...]] = {}
+        self._open: dict[tuple[str, int], Attempt] = {}
         self.reload()
 
     def reload(self) -> None:
         """Read what is kept in memory again: at the start and after a rollback."""
         self._contacts.clear()
         self._links.clear()
+        self._counters.clear()
+        self._changed_counters.clear()
+        self._live.clear()
+        self._open.clear()
         self.settings: dict[str, object] = {}
         self.setting_entries: dict[str, int] = {}
         for key, value, entry in self._database.execute(self._queries.select_settings):
@@ -137,6 +149,17 @@ class State:
             self._policies = {digest: decode_policy(self.required_document(digest).encode())}
         return self._policies[digest], self.setting_entries["policy"]
 
+    def rules(self, plan: CompiledPlan, channel: Channel) -> tuple[Rule, ...]:
+        """Return the rules that a send of this plan on this channel must pass, in the order of asking."""
+        policy, _ = self.policy()
+        key = (str(self.settings["policy"]), plan.digest, channel)
+        rules = self._rules.get(key)
+        if rules is None:
+            if len(self._rules) >= PLANS_KEPT:
+                self._rules.clear()
+            rules = self._rules[key] = rules_for(policy, plan.plan, channel)
+        return rules
+
     # ---- reading ----------------------------------------------------------------------------------------------------------------
 
     def run_by_no(self, run_no: int) -> Run | None:
@@ -154,6 +177,9 @@ class State:
         if attempt is None:
             row = self._database.one(self._queries.select_newest_attempt, (send_key,))
         else:
+            kept = self._open.get((send_key, attempt))
+            if kept is not None:
+                return kept
             row = self._database.one(self._queries.select_attempt, (send_key, attempt))
         return None if row is None else _attempt_decoder.decode(row[0])
 
@@ -214,9 +240,7 @@ class State:
         self, tick: int, contact: str, *, run_no: int | None = None, about: Attempt | None = None, plan: str = ""
     ) -> Snapshot:
         """Fetch all that a decision about a contact may read. `run_no` is a run that the input names, `plan` one to enter."""
-        runs = [
-            _run_decoder.decode(row[0]) for row in self._database.execute(self._queries.select_live_runs, (contact,))
-        ]
+        runs = list(self._live_runs(contact))
         if run_no is not None and all(one.no != run_no for one in runs):
             ended = self.run_by_no(run_no)
             if ended is not None:
@@ -247,6 +271,15 @@ class State:
             snapshot.breaker_pause_s = self._integer("breaker.pause_s", snapshot.breaker_pause_s)
         return snapshot
 
+    def _live_runs(self, contact: str) -> tuple[Run, ...]:
+        kept = self._live.get(contact)
+        if kept is None:
+            if len(self._live) >= CONTACTS_KEPT:
+                self._live.clear()
+            rows = self._database.execute(self._queries.select_live_runs, (contact,))
+            kept = self._live[contact] = tuple(_run_decoder.decode(row[0]) for row in rows)
+        return kept
+
     def _integer(self, key: str, default: int) -> int:
         value = self.settings.get(key, default)
         return value if isinstance(value, int) else default
@@ -257,11 +290,14 @@ class State:
 
     def counters(self, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
         """Return (settled, reserved) of each counter bucket; a missing one is (0, 0)."""
-        found: dict[tuple[str, str], tuple[int, int]] = {}
-        for key in wanted:
+        return {key: self._counter(key) for key in wanted}
+
+    def _counter(self, key: tuple[str, str]) -> tuple[int, int]:
+        kept = self._counters.get(key)
+        if kept is None:
             row = self._database.one(self._queries.select_counter, key)
-            found[key] = (0, 0) if row is None else (row[0], row[1])
-        return found
+            kept = self._counters[key] = (0, 0) if row is None else (row[0], row[1])
+        return kept
 
     def due_runs(self, tick: int, limit: int) -> list[int]:
         """Return the numbers of the next runs whose timers are due, in their order."""
@@ -313,15 +349,25 @@ class State:
                 self._queries.append_mark, (mark.no, mark.mark, mark.send_key, mark.attempt, seq, tick)
             )
         for change in decision.counters:
-            self._database.execute(
-                self._queries.insert_counter, (change.name, change.bucket, change.settled, change.reserved)
-            )
+            key = (change.name, change.bucket)
+            settled, reserved = self._counter(key)
+            self._counters[key] = (settled + change.settled, reserved + change.reserved)
+            self._changed_counters[key] = None
         if decision.holds or decision.released:
             self.write_holds(decision.holds, decision.released, base)
         self._write_contact_facts(decision, snapshot, base)
         if decision.breaker is not None:
             self.breakers[decision.breaker[0]] = decision.breaker[1]
             self._database.execute(self._queries.insert_breaker, decision.breaker)
+
+    def flush(self) -> None:
+        """Write the counters that have changed. Must be called before the commit."""
+        if self._changed_counters:
+            rows = [(*key, *self._counters[key]) for key in self._changed_counters]
+            self._database.many(self._queries.insert_counter, rows)
+            self._changed_counters.clear()
+        if len(self._counters) > COUNTERS_KEPT:
+            self._counters.clear()
 
     def _append_linked(self, chain: Chain, entry: Entry, contact: str, cause: bytes) -> None:
         """Append an entry to the global chain and to the contact's own."""
@@ -376,6 +422,10 @@ class State:
             self._queries.insert_run,
             (run.no, run.run, run.contact, run.plan, run.status, live, tick, _encode(run).decode()),
         )
+        kept = self._live.get(run.contact)
+        if kept is not None:
+            others = [one for one in kept if one.no != run.no]
+            self._live[run.contact] = tuple(sorted((*others, run), key=_number)) if live else tuple(others)
         if run.no >= self.next_run_no:
             self.next_run_no = run.no + 1
         if run.due != due_before:
@@ -385,6 +435,13 @@ class State:
                 self._database.execute(self._queries.insert_timer, (run.no, run.due))
 
     def _write_attempt(self, attempt: Attempt) -> None:
+        key = (attempt.send_key, attempt.attempt)
+        if attempt.state in OPEN:
+            if len(self._open) >= CONTACTS_KEPT:
+                self._open.clear()
+            self._open[key] = attempt
+        else:
+            self._open.pop(key, None)
         self._database.execute(
             self._queries.insert_attempt,
             (
@@ -447,6 +504,10 @@ class State:
         self._database.execute(self._queries.insert_setting, (key, canonical_trusted(value).decode(), entry))
         self.settings[key] = value
         self.setting_entries[key] = entry
+
+
+def _number(run: Run) -> int:
+    return run.no
 
 
 def _is(attempt: Attempt, run: Run) -> bool:

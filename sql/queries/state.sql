@@ -151,10 +151,9 @@ SELECT send_key, attempt FROM attempt WHERE state = 'DISPATCHING' ORDER BY attem
 SELECT settled, reserved FROM counter WHERE name = ? AND bucket = ?;
 
 -- name: insert_counter
--- Add to a counter bucket.
+-- A counter bucket has a new value.
 INSERT INTO counter (name, bucket, settled, reserved) VALUES (?, ?, ?, ?)
-ON CONFLICT (name, bucket) DO UPDATE SET
-    settled = counter.settled + excluded.settled, reserved = counter.reserved + excluded.reserved;
+ON CONFLICT (name, bucket) DO UPDATE SET settled = excluded.settled, reserved = excluded.reserved;
 
 -- name: select_holds
 -- Every shared hold.

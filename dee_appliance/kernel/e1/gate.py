@@ -16,11 +16,9 @@ from dee_appliance.kernel.e1.policy import (
     ConsentRule,
     DailyLimitRule,
     HoursRule,
-    Policy,
     Rule,
     SuppressionRule,
     kind_of_rule,
-    rules_for,
 )
 from dee_appliance.kernel.e1.rules import budget, consent, daily_limit, hours, suppression
 from dee_appliance.kernel.e1.rules.question import ADDRESS_OF, PASS, Question, Reservation, RuleAnswer
@@ -43,10 +41,12 @@ class Verdict(Frozen, frozen=True, kw_only=True):
     reserve: tuple[Reservation, ...] = ()
 
 
-def counters_needed(policy: Policy, plan: Plan, channel: Channel, zones: ZoneTable, tick: int) -> list[tuple[str, str]]:
-    """Return the counters (name, bucket) that the rules for such a send read, for the store to fetch beforehand."""
+def counters_needed(
+    rules: tuple[Rule, ...], plan: Plan, channel: Channel, zones: ZoneTable, tick: int
+) -> list[tuple[str, str]]:
+    """Return the counters (name, bucket) that these rules read, for the store to fetch beforehand."""
     needed: list[tuple[str, str]] = []
-    for rule in rules_for(policy, plan, channel):
+    for rule in rules:
         match rule:
             case DailyLimitRule():
                 needed.append(daily_limit.counter_of(rule, channel, plan.plan, zones, tick))
@@ -57,12 +57,12 @@ def counters_needed(policy: Policy, plan: Plan, channel: Channel, zones: ZoneTab
     return needed
 
 
-def ask_gate(question: Question, *, guests: tuple[str, ...] | None, stale: bool) -> Verdict:
+def ask_gate(question: Question, rules: tuple[Rule, ...], *, guests: tuple[str, ...] | None, stale: bool) -> Verdict:
     """Ask every rule. `guests` are the address tokens that trial mode lets through (None: not in trial); `stale`: send_by passed."""
     answers = [("address", "address", _ask_address(question))]
     if guests is not None:
         answers.append(("trial", "trial", _ask_trial(question, guests)))
-    for rule in rules_for(question.policy, question.plan, question.channel):
+    for rule in rules:
         answers.append((rule.id, kind_of_rule(rule), _ask_rule(rule, question)))
     answers.append(("send_by", "send_by", RuleAnswer(verdict="hold", reason="stale") if stale else PASS))
     return _combine(answers)

@@ -87,9 +87,18 @@ class Policy(Part, frozen=True, kw_only=True):
     rates: tuple[Rate, ...] = ()
 
 
+_KINDS: dict[type, str] = {
+    SuppressionRule: "suppression",
+    ConsentRule: "consent",
+    HoursRule: "hours",
+    DailyLimitRule: "daily_limit",
+    BudgetRule: "budget",
+}
+
+
 def kind_of_rule(rule: Rule) -> str:
     """Return the rule's kind as written in packs and logs."""
-    return str(type(rule).__struct_config__.tag)
+    return _KINDS[type(rule)]
 
 
 def decode_policy(body: bytes) -> Policy:

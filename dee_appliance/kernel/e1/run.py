@@ -12,7 +12,7 @@ import msgspec
 
 from dee_appliance.kernel.e1.input import Scalar
 from dee_appliance.kernel.e1.plan import Channel
-from dee_appliance.kernel.e1.policy import Policy
+from dee_appliance.kernel.e1.policy import Policy, Rule
 
 Status = Literal["PENDING", "ACTIVE", "WAITING", "HELD", "PAUSED", "COMPLETED", "FAILED", "CANCELLED"]
 Trigger = Literal[
@@ -323,6 +323,8 @@ class GateShared(Frozen, frozen=True, kw_only=True):
 
     policy: Policy
     policy_entry: int
+    rules: tuple[Rule, ...]
+    """What must be passed: the policy's rules that apply and what the plan tightens, in the order of asking (policy.rules_for)."""
     counters: dict[tuple[str, str], tuple[int, int]]
     trial_guests: tuple[str, ...] | None = None
 

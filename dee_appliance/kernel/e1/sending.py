@@ -61,7 +61,7 @@ def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
         counters=shared.counters,
     )
     stale = step.send_by_s is not None and turn.tick > attempt.entered + step.send_by_s
-    verdict = ask_gate(question, guests=shared.trial_guests, stale=stale)
+    verdict = ask_gate(question, shared.rules, guests=shared.trial_guests, stale=stale)
     verdict = replace(verdict, saw={**verdict.saw, "policy": shared.policy_entry})
     if verdict.result == "allow":
         _dispatch(turn, run, attempt, verdict, given)
