@@ -68,6 +68,15 @@ class Session:
 
         return open_view(self.path)
 
+    def done(self, engine: Engine, text: str, **record: object) -> None:
+        """Say what a verb did, or that a running loop has it queued."""
+        self.out.record({**record, "queued": engine.queued})
+        if engine.queued:
+            ids = ", ".join(str(one) for one in engine.queued)
+            self.out.line(f"queued as {ids}: the process that runs this file has not taken it yet, and will")
+        else:
+            self.out.line(text)
+
     def progress(self, label: str, total: int | None = None) -> Progress:
         """Return a progress line: a context manager to be called with how much is done."""
         return Progress(label, total)

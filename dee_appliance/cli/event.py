@@ -1,0 +1,53 @@
+"""Telling the file of something that happened outside."""
+
+from __future__ import annotations
+
+import click
+
+from dee_appliance.cli.command import Session, command
+from dee_appliance.errors import Usage
+
+NAME_CHARACTERS = 100
+NAME_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+KINDS = ("hard", "soft")
+
+
+@command(acts=True)
+@click.argument("name")
+@click.option(
+    "--contact", metavar="C", help="It is about this contact: an id, e-mail address, phone number or your key."
+)
+@click.option("--send", metavar="KEY", help="It is about this send: the send key, as in Message-ID and `dee run show`.")
+@click.option("--kind", default="", help="For email.bounced: hard or soft.")
+@click.option("--dedupe", metavar="TOKEN", help="A second event with the same token changes nothing.")
+def add(session: Session, *, name: str, contact: str | None, send: str | None, kind: str, dedupe: str | None) -> None:
+    """Add an event: a reply, a bounce, an unsubscription, or one of your own.
+
+    Runs that wait for it go on, exits that ask for it end their runs. Known names are those of the neutral table
+    (email.replied, email.bounced, sms.stop, call.answered and so on); any other name is your own, and plans read it with event().
+
+    \b
+    Example:
+      dee event add email.replied --contact jane@example.com
+      dee event add meeting.booked --contact C-1001
+    """
+    from dee_appliance.kernel.e1.input import EVENTS
+
+    if bool(contact) == bool(send):
+        raise Usage("an event is about a contact or about a send", hint="give --contact or --send")
+    if not name or len(name) > NAME_CHARACTERS or not NAME_ALPHABET.issuperset(name):
+        raise Usage(f"`{name}` is no event name", hint="letters, digits, dots, dashes and underscores")
+    family = name.partition(".")[0]
+    if name not in EVENTS and family in {"email", "sms", "call"}:
+        import difflib
+
+        near = difflib.get_close_matches(name, EVENTS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "your own events need another first word"
+        raise Usage(f"`{name}` is not one of the {family} events", hint=hint)
+    if kind and (name != "email.bounced" or kind not in KINDS):
+        raise Usage(f"--kind is {' or '.join(KINDS)}, for email.bounced", where="--kind")
+    engine = session.engine()
+    submitted = engine.add_event(name, contact=contact or "", send_key=send or "", kind=kind, dedupe=dedupe)
+    known = [reply for reply in submitted.replies if reply.outcome == "duplicate"]
+    text = f"{name}: known already, nothing changed" if known else f"{name}: added"
+    session.done(engine, text, event=name, contact=contact, send=send, duplicate=bool(known))

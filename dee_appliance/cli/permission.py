@@ -1,0 +1,143 @@
+"""Consent, and suppression: who may be contacted, and who never."""
+
+from __future__ import annotations
+
+import click
+
+from dee_appliance.cli.command import Session, command
+from dee_appliance.cli.halt import CHANNEL, scope_of, spoken_scope
+from dee_appliance.errors import Usage
+
+PURPOSE = click.Choice(["*", "marketing", "transactional", "collections", "regulatory"])
+WORD_CHARACTERS = 200
+
+
+def _word(text: str, where: str) -> str:
+    """A closed code or a short reference; texts about people have no place in the log."""
+    if not text or len(text) > WORD_CHARACTERS or not text.isprintable():
+        raise Usage(f"a reference of 1 to {WORD_CHARACTERS} printable characters", where=where)
+    return text
+
+
+@command(acts=True)
+@click.argument("contact")
+@click.option("--channel", type=CHANNEL, required=True)
+@click.option("--purpose", type=PURPOSE, default="*", show_default=True, help="* is every purpose.")
+@click.option(
+    "--class",
+    "consent_class",
+    type=click.Choice(["express", "written", "implied"]),
+    default="express",
+    show_default=True,
+    help="How the consent was given.",
+)
+@click.option("--expires", metavar="T", help="From this moment on it does not count any more.")
+@click.option(
+    "--source", default="operator", show_default=True, help="Where the evidence is: a form, a letter, a recording."
+)
+def grant(
+    session: Session, *, contact: str, channel: str, purpose: str, consent_class: str, expires: str | None, source: str
+) -> None:
+    """Record that a contact consents to be reached on a channel.
+
+    CONTACT is an id, an e-mail address, a phone number or your own key.
+
+    \b
+    Example:
+      dee consent grant jane@example.com --channel voice --source form-2026-08-02
+    """
+    from dee_appliance.cli.instant import parse_instant
+
+    engine = session.engine()
+    with session.view() as view:
+        until = None if expires is None else parse_instant(expires, epoch=view.epoch, where="--expires")
+    engine.set_consent(
+        contact,
+        channel,  # type: ignore[arg-type]  # CHANNEL holds the same words
+        granted=True,
+        purpose=purpose,
+        consent_class=consent_class,
+        expires=until,
+        source=_word(source, "--source"),
+    )
+    session.done(
+        engine,
+        f"consent granted: {contact}, {channel}, {_spoken(purpose)}",
+        contact=contact,
+        channel=channel,
+        purpose=purpose,
+        granted=True,
+        expires=until,
+    )
+
+
+@command(acts=True)
+@click.argument("contact")
+@click.option("--channel", type=CHANNEL, required=True)
+@click.option("--purpose", type=PURPOSE, default="*", show_default=True, help="* is every purpose.")
+@click.option("--source", default="operator", show_default=True, help="Where the evidence is.")
+def revoke(session: Session, *, contact: str, channel: str, purpose: str, source: str) -> None:
+    """Record that a contact does not consent, or not any more.
+
+    \b
+    Example:
+      dee consent revoke jane@example.com --channel voice
+    """
+    engine = session.engine()
+    engine.set_consent(
+        contact,
+        channel,  # type: ignore[arg-type]  # CHANNEL holds the same words
+        granted=False,
+        purpose=purpose,
+        source=_word(source, "--source"),
+    )
+    session.done(
+        engine,
+        f"consent revoked: {contact}, {channel}, {_spoken(purpose)}",
+        contact=contact,
+        channel=channel,
+        purpose=purpose,
+        granted=False,
+    )
+
+
+def _spoken(purpose: str) -> str:
+    return "every purpose" if purpose == "*" else purpose
+
+
+@command(acts=True)
+@click.argument("subject")
+@click.option("--channel", type=CHANNEL, help="Only on this channel. [default: everywhere]")
+@click.option("--plan", metavar="PLAN", help="Only for this plan. [default: everywhere]")
+@click.option("--reason", default="operator", show_default=True, help="A short code, as in do_not_call.")
+def suppress(session: Session, *, subject: str, channel: str | None, plan: str | None, reason: str) -> None:
+    """Never contact somebody again: a contact, or an address that the file need not know.
+
+    The address itself is not kept, only a keyed token of it; so it holds for later imports and after an erasure too.
+
+    \b
+    Example:
+      dee suppress add jane@example.com
+      dee suppress add +12025550123 --channel voice --reason do_not_call
+    """
+    scope = scope_of(session, channel, plan)
+    engine = session.engine()
+    engine.suppress(subject, scope=scope, reason=_word(reason, "--reason"))
+    session.done(engine, f"suppressed: {subject} ({spoken_scope(scope)})", subject=subject, scope=scope, suppressed=True)
+
+
+@command(acts=True)
+@click.argument("subject")
+@click.option("--channel", type=CHANNEL, help="The suppression on this channel.")
+@click.option("--plan", metavar="PLAN", help="The suppression for this plan.")
+def lift(session: Session, *, subject: str, channel: str | None, plan: str | None) -> None:
+    """Lift a suppression, of the same scope with which it was added.
+
+    \b
+    Example:
+      dee suppress lift jane@example.com
+    """
+    scope = scope_of(session, channel, plan)
+    engine = session.engine()
+    engine.suppress(subject, on=False, scope=scope)
+    session.done(engine, f"lifted: {subject} ({spoken_scope(scope)})", subject=subject, scope=scope, suppressed=False)

@@ -1,0 +1,56 @@
+"""What a contact would receive: a template or script rendered with real data, and nothing recorded or sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dee_appliance.content.rendering import RenderRequest, prepare
+from dee_appliance.errors import Refused
+from dee_appliance.runtime.shell import sender_of
+
+if TYPE_CHECKING:
+    from dee_appliance.content.rendering import Prepared
+    from dee_appliance.kernel.e1.input import Scalar
+    from dee_appliance.kernel.e1.plan import Channel, Plan
+    from dee_appliance.runtime.reading import View
+
+NO_SEND = "0" * 32
+"""The send key of a preview: no send has it."""
+
+
+def preview(
+    view: View,
+    *,
+    channel: Channel,
+    document: object,
+    contact: str,
+    plan: Plan | None = None,
+    variables: dict[str, Scalar] | None = None,
+) -> Prepared:
+    """Render a decoded template or script for a contact (by id). Raises Refused, naming the field, when it cannot be rendered."""
+    known = view.state.contact(contact)
+    prepared = prepare(
+        RenderRequest(
+            channel=channel,
+            send_key=NO_SEND,
+            attempt=1,
+            document=document,
+            digest="",
+            marketing=plan is not None and plan.purpose == "marketing",
+            date_tick=view.last_tick,
+            sender=sender_of(view.state.settings),
+            contact={**known.attributes, **view.vault.profile(contact)},
+            variables=variables or {},
+            plan="" if plan is None else plan.plan,
+            run="",
+            previous="",
+            secret=view.vault.secret(contact),
+        )
+    )
+    given = prepared.given
+    if given.code != "ok":
+        field = f": {given.field}" if given.field else ""
+        raise Refused(f"it cannot be rendered for this contact: {given.code}{field}", hint="dee contact show CONTACT")
+    if not prepared.to:
+        raise Refused("the contact has no address for this channel", hint="dee contact show CONTACT")
+    return prepared
