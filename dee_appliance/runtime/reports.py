@@ -1,0 +1,89 @@
+"""Everything that can be asked about a file, in one place: `from dee_appliance.runtime import reports`.
+
+Each function takes an open View and gives a frozen struct (or a stream of them) that turns into JSON as it is. Nothing here
+writes, decides or prints. Where a report is made:
+
+    status        is the file armed, does it move, what needs a person            reports_status
+    budget_show   budgets and daily limits                                        reports_budget
+    log           entries by run, contact, action and time                        reports_log
+    select_runs   runs by status, plan, contact, reason and time                  reports_runs
+    run_show      one run: timeline, next action, evidence                        reports_run, reports_timeline, reports_next
+    why           why somebody did or did not get something                       reports_why, reports_gate, reports_enrolment
+    contact_*     contacts found, shown, and all that happened to them            reports_contacts
+    consent_show, suppress_check, suppress_list                                   reports_permission
+"""
+
+from __future__ import annotations
+
+from dee_appliance.runtime.reports_budget import BudgetReport, BudgetRow, LimitRow, budget_show
+from dee_appliance.runtime.reports_contacts import (
+    ContactReport,
+    ContactRow,
+    contact_find,
+    contact_show,
+    contact_timeline,
+)
+from dee_appliance.runtime.reports_enrolment import Refusal
+from dee_appliance.runtime.reports_gate import ConsentRelied, Rung
+from dee_appliance.runtime.reports_log import LogFilter, LogLine, log
+from dee_appliance.runtime.reports_next import Choice, NextAction, requires
+from dee_appliance.runtime.reports_permission import (
+    ConsentReport,
+    ConsentRow,
+    SuppressionCheck,
+    SuppressionRow,
+    consent_show,
+    suppress_check,
+    suppress_list,
+)
+from dee_appliance.runtime.reports_run import RunEvidence, RunReport, run_show
+from dee_appliance.runtime.reports_runs import RunFilter, RunRow, select_runs
+from dee_appliance.runtime.reports_status import Arming, StatusReport, arming_of, disarmed_reason, status
+from dee_appliance.runtime.reports_timeline import Moment
+from dee_appliance.runtime.reports_view import Instant
+from dee_appliance.runtime.reports_why import RunWhy, SendWhy, Why, why
+
+__all__ = [
+    "Arming",
+    "BudgetReport",
+    "BudgetRow",
+    "Choice",
+    "ConsentRelied",
+    "ConsentReport",
+    "ConsentRow",
+    "ContactReport",
+    "ContactRow",
+    "Instant",
+    "LimitRow",
+    "LogFilter",
+    "LogLine",
+    "Moment",
+    "NextAction",
+    "Refusal",
+    "RunEvidence",
+    "RunFilter",
+    "RunReport",
+    "RunRow",
+    "RunWhy",
+    "Rung",
+    "SendWhy",
+    "StatusReport",
+    "SuppressionCheck",
+    "SuppressionRow",
+    "Why",
+    "arming_of",
+    "budget_show",
+    "consent_show",
+    "contact_find",
+    "contact_show",
+    "contact_timeline",
+    "disarmed_reason",
+    "log",
+    "requires",
+    "run_show",
+    "select_runs",
+    "status",
+    "suppress_check",
+    "suppress_list",
+    "why",
+]
