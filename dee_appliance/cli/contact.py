@@ -110,7 +110,7 @@ def import_(
                 progress=progress,
             )
     except Refused:
-        _show_rejects(session, first, target)
+        _show_rejects(session, first, target, "correct it and import that, or add --allow-rejects")
         raise
     _show_report(session, file, report, first, dry_run=dry_run)
 
@@ -141,21 +141,23 @@ def _show_report(session: Session, file: Path, report: ImportReport, first: list
             session.out.line(f"{name:<12}{count:>9}  {note}".rstrip())
     if report.queued:
         session.out.line(f"queued: {report.queued:,} requests wait for the process that runs this file")
-    _show_rejects(session, first, None if report.rejects_file is None else Path(report.rejects_file))
+    _show_rejects(
+        session, first, None if report.rejects_file is None else Path(report.rejects_file), "correct it and import it"
+    )
 
 
 def _reject_record(reject: Reject) -> dict[str, object]:
     return {"line": reject.line, "code": reject.code, "reason": reject.reason}
 
 
-def _show_rejects(session: Session, first: list[Reject], target: Path | None) -> None:
+def _show_rejects(session: Session, first: list[Reject], target: Path | None, hint: str) -> None:
     """The first rejects and where all of them are; on standard error, since they are no result."""
     if not first:
         return
     for reject in first:
         session.out.note(f"  line {reject.line}: {reject.code}: {reject.reason}")
     if target is not None and target.exists():
-        session.out.note(f"every reject is in {target}: correct it and import it, or add --allow-rejects")
+        session.out.note(f"every reject is in {target}: {hint}")
 
 
 @command(acts=True)

@@ -123,7 +123,13 @@ def suppress(session: Session, *, subject: str, channel: str | None, plan: str |
     scope = scope_of(session, channel, plan)
     engine = session.engine()
     engine.suppress(subject, scope=scope, reason=_word(reason, "--reason"))
-    session.done(engine, f"suppressed: {subject} ({spoken_scope(scope)})", subject=subject, scope=scope, suppressed=True)
+    session.done(
+        engine,
+        f"suppressed: {subject} ({'everywhere' if scope == '*' else spoken_scope(scope)})",
+        subject=subject,
+        scope=scope,
+        suppressed=True,
+    )
 
 
 @command(acts=True)
@@ -140,4 +146,10 @@ def lift(session: Session, *, subject: str, channel: str | None, plan: str | Non
     scope = scope_of(session, channel, plan)
     engine = session.engine()
     engine.suppress(subject, on=False, scope=scope)
-    session.done(engine, f"lifted: {subject} ({spoken_scope(scope)})", subject=subject, scope=scope, suppressed=False)
+    session.done(
+        engine,
+        f"lifted: {subject} ({'everywhere' if scope == '*' else spoken_scope(scope)})",
+        subject=subject,
+        scope=scope,
+        suppressed=False,
+    )

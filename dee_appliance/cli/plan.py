@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Plan
 
 PATH = click.Path(path_type=Path)
-SHORT_DIGEST = 12
+SHORT_DIGEST = 11
 
 
 @command()
@@ -63,6 +63,11 @@ def _identity(checked: CheckedPlan) -> dict[str, object]:
     return {"file": checked.file, "plan": plan.plan, "version": plan.version, "digest": checked.digest}
 
 
+def short(digest: str) -> str:
+    """Return the start of a digest, enough to name it."""
+    return f"{digest[:SHORT_DIGEST]}…"
+
+
 def _counted(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
@@ -82,9 +87,7 @@ def publish(session: Session, *, file: Path) -> None:
         session.out.note(str(finding))
     plan = checked.plan
     assert plan is not None
-    session.done(
-        engine, f"published {plan.plan}@{plan.version} ({checked.digest[:SHORT_DIGEST]}…)", **_identity(checked)
-    )
+    session.done(engine, f"published {plan.plan}@{plan.version} ({short(checked.digest)})", **_identity(checked))
 
 
 @command("list")

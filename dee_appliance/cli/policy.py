@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dee_appliance.cli.command import Session, command
+from dee_appliance.cli.plan import short
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Hours
@@ -31,7 +32,7 @@ def show(session: Session) -> None:
         policy, entry = view.state.policy()
         digest = str(view.state.settings["policy"])
     session.out.record({"digest": digest, "entry": entry, "policy": msgspec.to_builtins(policy)})
-    session.out.line(f"policy {policy.id}  ({digest[:12]}…, since log entry {entry})")
+    session.out.line(f"policy {policy.id}  ({short(digest)}, since log entry {entry})")
     session.out.line()
     order = {kind: position for position, kind in enumerate(RULE_KINDS)}
     rules = sorted(policy.rules, key=lambda rule: order[kind_of_rule(rule)])
@@ -96,4 +97,4 @@ def set_(session: Session, *, file: Path) -> None:
     """
     engine = session.engine()
     digest = engine.set_policy(file)
-    session.done(engine, f"the policy of {file} is in force ({digest[:12]}…)", file=str(file), digest=digest)
+    session.done(engine, f"the policy of {file} is in force ({short(digest)})", file=str(file), digest=digest)

@@ -55,7 +55,7 @@ def find_version(view: View, text: str) -> PlanVersion:
         return versions[-1]
     matching = [one for one in versions if str(one.version) == wanted]
     if not matching and len(wanted) >= SHORTEST_DIGEST:
-        matching = [one for one in versions if one.digest.startswith(wanted)]
+        matching = [one for one in versions if one.digest.removeprefix("b3:").startswith(wanted.removeprefix("b3:"))]
     if len(matching) != 1:
         there = ", ".join(str(one.version) for one in versions)
         raise Refused(f"there is no version {wanted} of {name}", hint=f"published versions: {there}")
