@@ -190,7 +190,7 @@ CREATE TABLE attempt (
 CREATE UNIQUE INDEX attempt_by_key ON attempt (send_key, attempt);
 CREATE INDEX attempt_by_run ON attempt (run_no, attempt_no);
 CREATE INDEX attempt_queue ON attempt (channel, plan, ready, run_no, attempt_no) WHERE state = 'INTENDED';
-CREATE INDEX attempt_open ON attempt (state, attempt_no) WHERE state IN ('DISPATCHING', 'ONGOING', 'UNKNOWN');
+CREATE INDEX attempt_flight ON attempt (attempt_no) WHERE state = 'DISPATCHING';
 
 CREATE TABLE counter (                        -- limits and budgets: one row per rule scope and bucket
     name     TEXT    NOT NULL,

@@ -49,16 +49,19 @@ class Admission:
     def admit(self, now: int, limit: int) -> list[tuple[str, str]]:
         """Admit at most `limit` rows that had arrived by `now`. Returns (kind, outcome) of each, `duplicate` included."""
         done: list[tuple[str, str]] = []
+        admitted: list[tuple[int]] = []
         for identity, source, dedupe, received, kind, payload, private in self._database.execute(
             self._queries.select_ready, (now, limit)
         ):
             seq, outcome = self._one(now, source, dedupe, received, kind, payload, private)
-            self._database.execute(self._queries.delete_admitted, (identity,))
+            admitted.append((identity,))
             if source not in QUIET_SOURCES:
                 self._database.execute(self._queries.insert_reply, (identity, seq, outcome))
                 if identity % 1_000 == 0:
                     self._database.execute(self._queries.delete_old_replies, (identity - REPLIES_KEPT,))
             done.append((kind, outcome))
+        if admitted:
+            self._database.many(self._queries.delete_admitted, admitted)
         return done
 
     def _one(

@@ -15,7 +15,7 @@ import msgspec
 
 from dee_appliance.kernel.e1.input import Answered, Clock, HoldSet, Input, KIND_OF, Pull, encode_input
 from dee_appliance.runtime.clock import MAX_SKEW_S, ClockGuard, SetClock
-from dee_appliance.store.inbox import InboxRow, append_rows
+from dee_appliance.store.inbox import InboxRow, append_unanswered
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.run import Permit
@@ -188,7 +188,7 @@ class Loop:
         staged = len(self._unstaged)
         try:
             with journal.database.transaction() as database:
-                append_rows(database, self._unstaged)
+                append_unanswered(database, self._unstaged)
                 admitted = self._admission.admit(now, self._limits.rows + staged)
                 if any(kind in REWRITES for kind, _ in admitted):
                     self._shell.forget()

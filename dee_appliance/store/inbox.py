@@ -11,6 +11,7 @@ number for staged ones; a payload never holds personal data, that goes into `pri
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -67,6 +68,7 @@ class StagedJob(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Queries(msgspec.Struct, frozen=True, kw_only=True):
     insert_inbox: str
+    insert_unanswered: str
     update_staged_to_ready: str
     delete_staged: str
     delete_staged_before: str
@@ -77,6 +79,24 @@ class _Queries(msgspec.Struct, frozen=True, kw_only=True):
 def append_rows(database: Database, rows: Iterable[InboxRow]) -> list[int]:
     """Append rows in the caller's open transaction and return their inbox ids. Raises Refused when a row is too long."""
     return _insert(database, _queries(), rows, _READY)
+
+
+def append_unanswered(database: Database, rows: Sequence[InboxRow]) -> None:
+    """Append rows that nobody waits for a reply to, in the caller's open transaction: the loop's own, whose size it knows."""
+    if rows:
+        database.many(
+            _queries().insert_unanswered,
+            [
+                (
+                    row.source,
+                    row.received,
+                    row.kind,
+                    row.payload.decode(),
+                    None if row.private is None else canonical(row.private).decode(),
+                )
+                for row in rows
+            ],
+        )
 
 
 def append_inbox(path: Path, rows: Sequence[InboxRow]) -> list[int]:
@@ -182,5 +202,6 @@ def _staged(job: int) -> int:
     return -job
 
 
+@cache
 def _queries() -> _Queries:
     return load_queries(_Queries, "inbox")

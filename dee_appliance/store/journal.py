@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from dee_appliance.errors import EvidenceError
-from dee_appliance.kernel.e1.encoding import canonical_trusted, derived
+from dee_appliance.kernel.e1.encoding import derived
 from dee_appliance.kernel.e1.file_input import FileView, decide_file, hold_released, nothing_to_do
 from dee_appliance.kernel.e1.gate import counters_needed
 from dee_appliance.kernel.e1.input import (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from dee_appliance.store.database import Database
 
 SEMANTICS = 1
-_given_decoder = msgspec.json.Decoder(Given)
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class JournalQueries(msgspec.Struct, frozen=True, kw_only=True):
@@ -325,7 +325,7 @@ class Journal:
     def _given(self, seq: int, ordinal: int, attempt: Attempt, run: Run, plan: CompiledPlan) -> Given:
         given = self.shell.give(seq, ordinal, attempt, run, plan)
         if self._keep_given:
-            self.database.execute(self._queries.append_given, (seq, ordinal, canonical_trusted(given).decode()))
+            self.database.execute(self._queries.append_given, (seq, ordinal, _encode(given).decode()))
         return given
 
     # ---- inputs about the file --------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ _attempt_decoder = msgspec.json.Decoder(Attempt)
 _attributes_decoder = msgspec.json.Decoder(dict[str, bool | int | str])
 _facts_decoder = msgspec.json.Decoder(dict[str, object])
 _encode = msgspec.json.Encoder(order="sorted").encode
+Row = tuple[int | str | None, ...]
 PLANS_KEPT = 200
 CONTACTS_KEPT = 10_000
 COUNTERS_KEPT = 10_000
@@ -68,6 +69,9 @@ class State:
         self._rules: dict[tuple[str, str, Channel], tuple[Rule, ...]] = {}
         self._live: dict[str, tuple[Run, ...]] = {}
         self._open: dict[tuple[str, int], Attempt] = {}
+        self._changed_runs: dict[int, tuple[Run, int]] = {}
+        self._changed_attempts: dict[int, Attempt] = {}
+        self._marks: list[Row] = []
         self.reload()
 
     def reload(self) -> None:
@@ -78,6 +82,9 @@ class State:
         self._changed_counters.clear()
         self._live.clear()
         self._open.clear()
+        self._changed_runs.clear()
+        self._changed_attempts.clear()
+        self._marks.clear()
         self.settings: dict[str, object] = {}
         self.setting_entries: dict[str, int] = {}
         for key, value, entry in self._database.execute(self._queries.select_settings):
@@ -87,8 +94,10 @@ class State:
         self._load_holds()
         last = self._database.one(self._queries.select_last_run)
         self.next_run_no = 1 if last is None else int(last[0]) + 1
+        self._last_run_written = self.next_run_no - 1
         last = self._database.one(self._queries.select_last_attempt)
         self.next_attempt_no = 1 if last is None else int(last[0]) + 1
+        self._last_attempt_written = self.next_attempt_no - 1
 
     def _load_holds(self) -> None:
         self.holds = tuple(
@@ -164,27 +173,36 @@ class State:
 
     def run_by_no(self, run_no: int) -> Run | None:
         """Return a run."""
+        changed = self._changed_runs.get(run_no)
+        if changed is not None:
+            return changed[0]
         row = self._database.one(self._queries.select_run, (run_no,))
         return None if row is None else _run_decoder.decode(row[0])
 
     def run_by_id(self, run: str) -> Run | None:
         """Return a run."""
+        self._flush_rows()
         row = self._database.one(self._queries.select_run_by_id, (run,))
         return None if row is None else _run_decoder.decode(row[0])
 
     def attempt(self, send_key: str, attempt: int | None) -> Attempt | None:
         """Return an attempt, the newest of the send if `attempt` is None."""
         if attempt is None:
+            self._flush_rows()
             row = self._database.one(self._queries.select_newest_attempt, (send_key,))
         else:
             kept = self._open.get((send_key, attempt))
             if kept is not None:
                 return kept
+            self._flush_rows()
             row = self._database.one(self._queries.select_attempt, (send_key, attempt))
         return None if row is None else _attempt_decoder.decode(row[0])
 
     def attempt_by_no(self, attempt_no: int) -> Attempt | None:
         """Return an attempt by its number."""
+        changed = self._changed_attempts.get(attempt_no)
+        if changed is not None:
+            return changed
         row = self._database.one(self._queries.select_attempt_by_no, (attempt_no,))
         return None if row is None else _attempt_decoder.decode(row[0])
 
@@ -267,6 +285,8 @@ class State:
                 snapshot.enrolment = Enrolment(ordinal=row[0], tick=row[1])
         if about is not None:
             snapshot.breaker_failures = self.breakers.get(about.channel, 0)
+            scope = f"channel:{about.channel}"
+            snapshot.breaker_open = any(one.scope == scope and one.reason == "channel_unavailable" for one in self.holds)
             snapshot.breaker_threshold = self._integer("breaker.threshold", snapshot.breaker_threshold)
             snapshot.breaker_pause_s = self._integer("breaker.pause_s", snapshot.breaker_pause_s)
         return snapshot
@@ -276,6 +296,7 @@ class State:
         if kept is None:
             if len(self._live) >= CONTACTS_KEPT:
                 self._live.clear()
+            self._flush_rows()
             rows = self._database.execute(self._queries.select_live_runs, (contact,))
             kept = self._live[contact] = tuple(_run_decoder.decode(row[0]) for row in rows)
         return kept
@@ -316,6 +337,7 @@ class State:
         scopes = {hold.scope for hold in self.holds}
         if "*" in scopes or f"channel:{channel}" in scopes:
             return []
+        self._flush_rows()
         found: list[tuple[int, int, int]] = []
         for (plan,) in self._database.execute(self._queries.select_plan_names):
             if f"plan:{plan}" not in scopes:
@@ -326,6 +348,7 @@ class State:
 
     def dispatching(self) -> list[tuple[str, int]]:
         """Return the attempts that were marked for dispatch and have no answer."""
+        self._flush_rows()
         return [(row[0], row[1]) for row in self._database.execute(self._queries.select_dispatching)]
 
     # ---- writing ----------------------------------------------------------------------------------------------------------------
@@ -345,9 +368,7 @@ class State:
         for attempt in decision.attempts:
             self._write_attempt(attempt)
         for mark in decision.marks:
-            self._database.execute(
-                self._queries.append_mark, (mark.no, mark.mark, mark.send_key, mark.attempt, seq, tick)
-            )
+            self._marks.append((mark.no, mark.mark, mark.send_key, mark.attempt, seq, tick))
         for change in decision.counters:
             key = (change.name, change.bucket)
             settled, reserved = self._counter(key)
@@ -361,7 +382,11 @@ class State:
             self._database.execute(self._queries.insert_breaker, decision.breaker)
 
     def flush(self) -> None:
-        """Write the counters that have changed. Must be called before the commit."""
+        """Write everything that was collected. Must be called before the commit."""
+        self._flush_rows()
+        if self._marks:
+            self._database.many(self._queries.append_mark, self._marks)
+            self._marks.clear()
         if self._changed_counters:
             rows = [(*key, *self._counters[key]) for key in self._changed_counters]
             self._database.many(self._queries.insert_counter, rows)
@@ -417,11 +442,8 @@ class State:
                 self._database.execute(self._queries.insert_address, (contact.tokens[kind], kind, contact.contact))
 
     def _write_run(self, run: Run, due_before: int | None, tick: int) -> None:
-        live = int(run.status in LIVE)
-        self._database.execute(
-            self._queries.insert_run,
-            (run.no, run.run, run.contact, run.plan, run.status, live, tick, _encode(run).decode()),
-        )
+        live = run.status in LIVE
+        self._changed_runs[run.no] = (run, tick)
         kept = self._live.get(run.contact)
         if kept is not None:
             others = [one for one in kept if one.no != run.no]
@@ -442,23 +464,35 @@ class State:
             self._open[key] = attempt
         else:
             self._open.pop(key, None)
-        self._database.execute(
-            self._queries.insert_attempt,
-            (
-                attempt.no,
-                attempt.send_key,
-                attempt.attempt,
-                attempt.run_no,
-                attempt.channel,
-                attempt.plan,
-                attempt.state,
-                attempt.ready,
-                _encode(attempt).decode(),
-            ),
-        )
-
+        self._changed_attempts[attempt.no] = attempt
         if attempt.no >= self.next_attempt_no:
             self.next_attempt_no = attempt.no + 1
+
+    def _flush_rows(self) -> None:
+        """Write collected runs and attempts: before a query reads their tables, and before the commit.
+
+        A row that is known to be there is updated: an insert that finds out by a conflict costs three times as much.
+        """
+        if self._changed_runs:
+            made = [_run_row(*one) for no, one in self._changed_runs.items() if no > self._last_run_written]
+            kept = [_run_change(*one) for no, one in self._changed_runs.items() if no <= self._last_run_written]
+            self._write_many(self._queries.insert_run, made, self._queries.update_run, kept)
+            self._last_run_written = self.next_run_no - 1
+            self._changed_runs.clear()
+        if self._changed_attempts:
+            fresh = [_attempt_row(one) for no, one in self._changed_attempts.items() if no > self._last_attempt_written]
+            known = [
+                _attempt_change(one) for no, one in self._changed_attempts.items() if no <= self._last_attempt_written
+            ]
+            self._write_many(self._queries.insert_attempt, fresh, self._queries.update_attempt, known)
+            self._last_attempt_written = self.next_attempt_no - 1
+            self._changed_attempts.clear()
+
+    def _write_many(self, insert: str, made: list[Row], update: str, kept: list[Row]) -> None:
+        if made:
+            self._database.many(insert, made)
+        if kept:
+            self._database.many(update, kept)
 
     def _write_contact_facts(self, decision: Decision, snapshot: Snapshot, base: int) -> None:
         contact = snapshot.contact.contact if decision.contact is None else decision.contact.contact
@@ -504,6 +538,25 @@ class State:
         self._database.execute(self._queries.insert_setting, (key, canonical_trusted(value).decode(), entry))
         self.settings[key] = value
         self.setting_entries[key] = entry
+
+
+def _run_row(run: Run, tick: int) -> Row:
+    live = int(run.status in LIVE)
+    return (run.no, run.run, run.contact, run.plan, run.status, live, tick, _encode(run).decode())
+
+
+def _run_change(run: Run, tick: int) -> Row:
+    return (run.status, int(run.status in LIVE), tick, _encode(run).decode(), run.no)
+
+
+def _attempt_row(attempt: Attempt) -> Row:
+    one = attempt
+    body = _encode(one).decode()
+    return (one.no, one.send_key, one.attempt, one.run_no, one.channel, one.plan, one.state, one.ready, body)
+
+
+def _attempt_change(attempt: Attempt) -> Row:
+    return (attempt.state, attempt.ready, _encode(attempt).decode(), attempt.no)
 
 
 def _number(run: Run) -> int:

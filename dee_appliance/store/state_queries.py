@@ -53,4 +53,6 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_settings: str
     select_suppressions: str
     select_tokens: str
+    update_attempt: str
     update_contact_chain: str
+    update_run: str

@@ -2,6 +2,10 @@
 -- Append one row; ready is 1, or minus the job number while it is staged.
 INSERT INTO inbox (source, dedupe, received, ready, kind, payload, private) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id;
 
+-- name: insert_unanswered
+-- Append one row of the loop's own.
+INSERT INTO inbox (source, received, kind, payload, private) VALUES (?, ?, ?, ?, ?);
+
 -- name: update_staged_to_ready
 -- Let the loop take every row of one staged job.
 UPDATE inbox SET ready = 1 WHERE ready = ? RETURNING id;

@@ -96,9 +96,12 @@ SELECT body FROM run WHERE run = ?;
 SELECT body FROM run WHERE contact = ? AND live = 1 ORDER BY run_no;
 
 -- name: insert_run
--- A new or changed run.
-INSERT INTO run (run_no, run, contact, plan, status, live, tick, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (run_no) DO UPDATE SET status = excluded.status, live = excluded.live, tick = excluded.tick, body = excluded.body;
+-- A new run.
+INSERT INTO run (run_no, run, contact, plan, status, live, tick, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_run
+-- A changed run.
+UPDATE run SET status = ?, live = ?, tick = ?, body = ? WHERE run_no = ?;
 
 -- name: insert_timer
 -- A run is due at a tick.
@@ -125,9 +128,12 @@ SELECT body FROM attempt WHERE send_key = ? AND attempt = ?;
 SELECT body FROM attempt WHERE send_key = ? ORDER BY attempt DESC LIMIT 1;
 
 -- name: insert_attempt
--- A new or changed attempt.
-INSERT INTO attempt (attempt_no, send_key, attempt, run_no, channel, plan, state, ready, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (attempt_no) DO UPDATE SET state = excluded.state, ready = excluded.ready, body = excluded.body;
+-- A new attempt.
+INSERT INTO attempt (attempt_no, send_key, attempt, run_no, channel, plan, state, ready, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_attempt
+-- A changed attempt.
+UPDATE attempt SET state = ?, ready = ?, body = ? WHERE attempt_no = ?;
 
 -- name: select_attempt_by_no
 -- One attempt by its number.

@@ -361,5 +361,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     next_attempt_no: int = 1
     enrolment: Enrolment = Enrolment()
     breaker_failures: int = 0
+    breaker_open: bool = False
+    """Whether the breaker of the channel that the input is about holds its queue already."""
     breaker_threshold: int = 5
     breaker_pause_s: int = 300

@@ -25,6 +25,9 @@ from dee_appliance.kernel.e1.run import (
 from dee_appliance.kernel.e1.steps import backoff_due, complete, exit_met, fail, proceed
 from dee_appliance.kernel.e1.turn import Turn, file_core
 
+OUR_OWN_END = ("crash", "closed")
+"""Codes of answers that say how this process ended, nothing about the channel."""
+
 
 def send_step(turn: Turn, run: Run, step_id: str = "") -> SendStep:
     """Return the send step the run is at (or the one named)."""
@@ -185,10 +188,14 @@ def at_attempt(run: Run, attempt: Attempt) -> bool:
 def _count_failures(turn: Turn, attempt: Attempt, cause: Answered) -> None:
     """The breaker: failures that say something about the channel, not the contact, counted in a row."""
     failures = turn.snapshot.breaker_failures
+    if cause.code in OUR_OWN_END:
+        return
     if cause.outcome == "accepted" or cause.kind == "permanent":
         if failures:
             turn.breaker = (attempt.channel, 0)
         return
+    if turn.snapshot.breaker_open:
+        return  # what was in flight when it opened says nothing new
     failures += 1
     turn.breaker = (attempt.channel, failures)
     if failures < turn.snapshot.breaker_threshold:

@@ -6,6 +6,7 @@ of a run goes through `move` (status, by TRANSITIONS) and `record` (the run's ow
 
 from __future__ import annotations
 
+import msgspec
 from msgspec.structs import replace
 
 from dee_appliance.kernel.e1.civil_time import ZoneTable
@@ -40,6 +41,21 @@ OPEN: tuple[AttemptState, ...] = ("INTENDED", "PARKED", "DISPATCHING", "ONGOING"
 def identity(attempt: Attempt) -> tuple[str, int]:
     """Return what names an attempt."""
     return attempt.send_key, attempt.attempt
+
+
+class Core(msgspec.Struct, frozen=True, gc=False):
+    """The core of an entry. Fields stand in the order of the canonical encoding: a test holds that."""
+
+    action: str
+    detail: dict[str, object]
+    outcome: str
+    plan: str | None
+    rp: str | None
+    rs: int | None
+    step: str | None
+    tick: int
+    v: int
+    visit: int | None
 
 
 class IllegalTransition(Exception):
@@ -110,20 +126,8 @@ class Turn:
         contact_chain: bool = False,
     ) -> Run:
         """Append an entry to the run's own chain and return the run with its new head."""
-        core = canonical_trusted(
-            {
-                "v": 1,
-                "rs": run.rs,
-                "rp": run.rp,
-                "tick": self.tick,
-                "plan": self.plan_of(run).label,
-                "step": run.step,
-                "visit": run.visit,
-                "action": action,
-                "outcome": outcome,
-                "detail": detail,
-            }
-        )
+        plan = self.plans[run.digest].label
+        core = canonical_trusted(Core(action, detail, outcome, plan, run.rp, run.rs, run.step, self.tick, 1, run.visit))
         contact = run.contact if contact_chain else None
         self.entries.append(Entry(core=core, run=run.run, run_no=run.no, contact=contact, saw=saw, extra=extra))
         return self.put(replace(run, rs=run.rs + 1, rp=core_hash(core)))
@@ -206,17 +210,4 @@ class Turn:
 
 def file_core(tick: int, action: str, outcome: str, detail: dict[str, object]) -> bytes:
     """Return the core of an entry outside runs: it has no place in a run's chain."""
-    return canonical_trusted(
-        {
-            "v": 1,
-            "rs": None,
-            "rp": None,
-            "tick": tick,
-            "plan": None,
-            "step": None,
-            "visit": None,
-            "action": action,
-            "outcome": outcome,
-            "detail": detail,
-        }
-    )
+    return canonical_trusted(Core(action, detail, outcome, None, None, None, None, tick, 1, None))
