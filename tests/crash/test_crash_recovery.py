@@ -1,0 +1,55 @@
+"""What a start does about what an earlier process left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from running_files import holds, make_file, marks, statuses
+
+from dee_appliance import Engine
+from dee_appliance.runtime.appliance import open_appliance
+from dee_appliance.runtime.loop import LoopLimits
+from dee_appliance.store.state_dir import StateDir
+
+
+def die_in_flight(engine: Engine) -> int:
+    """Do what a process does that dies when its pull has committed and nothing has left yet. Returns how many were on their way."""
+    with open_appliance(engine.path, "a process that dies", state_dir=StateDir(engine.path.parent / "state")) as dying:
+        dying.loop(limits=LoopLimits(rows=10_000)).turn()
+    return marks(engine)["DISPATCHING"]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    made = make_file(tmp_path, contacts=100)
+    made.arm()
+    return made
+
+
+def test_what_was_in_flight_is_unknown_and_its_run_has_failed(engine: Engine) -> None:
+    in_flight = die_in_flight(engine)
+    assert in_flight == 32
+    served = engine.serve(until_idle=True)
+    assert served.recovered == in_flight
+    assert marks(engine)["UNKNOWN"] == in_flight
+    assert statuses(engine)["FAILED"] == in_flight
+
+
+def test_a_crash_says_nothing_about_the_channel(engine: Engine) -> None:
+    die_in_flight(engine)
+    engine.serve(until_idle=True)
+    assert holds(engine) == []
+    assert marks(engine)["ACCEPTED"] == 68
+
+
+def test_a_provider_that_goes_away_opens_the_breaker_once(engine: Engine) -> None:
+    """All 32 in flight fail in a row; that is one fact about the channel, and one entry."""
+    scenario = engine.path.parent / "scenario.toml"
+    scenario.write_text('[[rule]]\nanswer = "unknown"\nsent = false\n')
+    engine.path.with_name("own.db.toml").write_text(f'[channel.email]\noptions = {{ scenario = "{scenario}" }}\n')
+    engine.serve(until_idle=True)
+    assert holds(engine) == [("channel:email", "channel_unavailable")]
+    with engine.view() as view:
+        rows = view.database.execute("SELECT count(*) FROM audit WHERE body LIKE '%\"outcome\":\"channel_unavailable\"%'")
+    assert rows == [(1,)]
