@@ -5,7 +5,7 @@ writes, decides or prints. Where a report is made:
 
     status        is the file armed, does it move, what needs a person            reports_status
     budget_show   budgets and daily limits                                        reports_budget
-    log           entries by run, contact, action and time                        reports_log
+    log, follow   entries by run, contact, action and time                        reports_log
     select_runs   runs by status, plan, contact, reason and time                  reports_runs
     run_show      one run: timeline, next action, evidence                        reports_run, reports_timeline, reports_next
     why           why somebody did or did not get something                       reports_why, reports_gate, reports_enrolment
@@ -25,7 +25,7 @@ from dee_appliance.runtime.reports_contacts import (
 )
 from dee_appliance.runtime.reports_enrolment import Refusal
 from dee_appliance.runtime.reports_gate import ConsentRelied, Rung
-from dee_appliance.runtime.reports_log import LogFilter, LogLine, log
+from dee_appliance.runtime.reports_log import LogFilter, LogLine, follow, log
 from dee_appliance.runtime.reports_next import Choice, NextAction, requires
 from dee_appliance.runtime.reports_permission import (
     ConsentReport,
@@ -78,6 +78,7 @@ __all__ = [
     "contact_show",
     "contact_timeline",
     "disarmed_reason",
+    "follow",
     "log",
     "requires",
     "run_show",

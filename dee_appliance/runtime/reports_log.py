@@ -21,7 +21,7 @@ from dee_appliance.kernel.e1.input import UnknownInput, decode_input
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dee_appliance.runtime.reading import View
     from dee_appliance.store.database import Row
@@ -309,3 +309,22 @@ class Log:
 def log(view: View, wanted: LogFilter | None = None) -> Iterator[LogLine]:
     """Give the entries of the log that fit, oldest first. Raises Refused for a run or contact that is not there."""
     return Log(view).lines(wanted or LogFilter())
+
+
+FOLLOW_PAUSE_S = 0.2
+
+
+def follow(view: View, wanted: LogFilter, wait: Callable[[float], None]) -> Iterator[LogLine]:
+    """Give what fits and then, for ever, what is added. `wait` lets time pass (seconds) and ends it by raising."""
+    reader = Log(view)
+    end = view.log_size
+    chosen = wanted
+    while True:
+        for line in reader.lines(chosen):
+            # What was added while this was read may have been given already.
+            end = max(end, line.seq + 1)
+            yield line
+        while view.log_size <= end:
+            wait(FOLLOW_PAUSE_S)
+        chosen = msgspec.structs.replace(wanted, first=max(wanted.first, end), limit=None)
+        end = view.log_size

@@ -1,0 +1,93 @@
+"""How runs, moments and verdicts look as text. Used by every command that explains; what it says comes from the reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dee_appliance.runtime.reports import Instant, Moment, NextAction, RunEvidence, Rung
+    from dee_appliance.runtime.reports_permission import ConsentRow, SuppressionRow
+
+MARKS = {"done": "✔", "stopped": "✘", "held": "‖", "unknown": "?", "event": "·"}
+VERDICTS = {"pass": "✔", "hold": "‖", "deny": "✘"}
+STEP_WIDTH = 18
+SECOND_LINE = " " * 8
+
+
+def moment_text(at: Instant | None, *, both: bool = True) -> str:
+    """Write a moment on the contact's clock, and in UTC beside it (`both`): `2026-11-23 09:00:00 -08:00 (17:00:00Z)`."""
+    if at is None:
+        return "no known time"
+    utc = f"{at.utc[:10]} {at.utc[11:]}"
+    if at.local is None:
+        return utc
+    local = f"{at.local[:10]} {at.local[11:19]} {at.local[19:]}"
+    if not both:
+        return local
+    return f"{local} ({at.utc[11:] if at.utc[:10] == at.local[:10] else utc})"
+
+
+def timeline_lines(moments: Iterable[Moment], *, values: bool = False, with_run: bool = False) -> Iterator[str]:
+    """Write moments, one or two lines each. `values`: with what every rule of the gate saw, not only those that did not pass."""
+    for moment in moments:
+        run = f"{moment.run or 'contact'}  " if with_run else ""
+        head = f"{MARKS[moment.mark]} {moment_text(moment.at)}  {run}{moment.step or moment.action:<{STEP_WIDTH}}"
+        yield f"  {head} {moment.text}"
+        if moment.gate:
+            yield f"{SECOND_LINE}{gate_text(moment.gate, values=values)}"
+        sent = [part for part in (moment.message_id, moment.provider_ref and f"provider {moment.provider_ref}") if part]
+        if sent:
+            yield f"{SECOND_LINE}sent: {'  '.join(sent)}"
+
+
+def gate_text(ladder: tuple[Rung, ...], *, values: bool = False) -> str:
+    """Write a ladder: `gate 7/8: suppression ✔ · consent ✔ email express … · calling-hours ‖ Mon-Fri 09:00-18:00 in …`."""
+    passed = sum(rung.verdict == "pass" for rung in ladder)
+    told = [
+        f"{rung.rule} {VERDICTS[rung.verdict]}"
+        + (f" {rung.values}" if rung.values and (values or rung.verdict != "pass") else "")
+        for rung in ladder
+    ]
+    return f"gate {passed}/{len(ladder)}: {' · '.join(told)}"
+
+
+def next_lines(following: NextAction) -> Iterator[str]:
+    """Write what comes next, why, and what a person may do now."""
+    at = "" if following.at is None else f", {moment_text(following.at)}"
+    yield f"  next: {following.what}{at}"
+    yield f"        because {following.why}"
+    width = max((len(choice.command) for choice in following.choices), default=0)
+    for position, choice in enumerate(following.choices):
+        yield f"  {'you may: ' if position == 0 else '         '}{choice.command:<{width}}  {choice.effect}"
+
+
+def evidence_line(evidence: RunEvidence) -> str:
+    """Write on which entries an explanation rests, and whether they hold."""
+    span = f"log #{evidence.first}–{evidence.last}" if evidence.entries else "no entries"
+    chain = "chain ok" if evidence.chain_ok else f"CHAIN BROKEN: {evidence.fault} (run dee verify)"
+    return f"  evidence: {evidence.entries} entries, {span}, head {evidence.head[:12]}…, {chain}"
+
+
+def status_text(status: str, reason: str) -> str:
+    """Write a status with its reason or outcome: `FAILED(outcome_unknown)`."""
+    return f"{status}({reason})" if reason else status
+
+
+def consent_text(row: ConsentRow) -> str:
+    """Write one consent or revocation."""
+    word = "granted" if row.granted else "revoked"
+    purpose = "every purpose" if row.purpose == "*" else row.purpose
+    expires = "" if row.expires is None else f", until {moment_text(row.expires, both=False)}"
+    force = "✔" if row.in_force else "✘"
+    kind = f" ({row.consent_class})" if row.granted else ""
+    return f"{force} {row.channel} for {purpose}: {word}{kind}{expires}, from {row.source}, entry {row.entry}"
+
+
+def suppression_text(row: SuppressionRow) -> str:
+    """Write one suppression."""
+    scope = "everything" if row.scope == "*" else row.scope.replace(":", " ", 1)
+    what = row.address or (row.contact if row.kind == "contact" else f"{row.kind} {row.subject[:12]}…")
+    since = "" if row.at is None else f" since {moment_text(row.at, both=False)}"
+    return f"✘ {what}: {scope}, {row.reason}{since}, entry {row.entry}"
