@@ -50,21 +50,20 @@ class Chain:
     def append(self, entry: Entry, cause: bytes, link: tuple[int, str] | None) -> int:
         """Link one entry and return its seq. `cause` is the canonical {"digest", "seq"} of the input; `link` the contact's (cs, cp)."""
         seq = self.next_seq
-        parts = [b'{"core":', entry.core]
-        if link is not None:
-            parts.append(b',"cp":"%s","cs":%d' % (link[1].encode(), link[0]))
-        if entry.extra is not None:
-            parts.append(b',"evidence":')
-            parts.append(canonical_trusted(entry.extra))
-        parts.append(b',"input":')
-        parts.append(cause)
-        parts.append(b',"prev":"%s","run":' % self.head.hex().encode())
-        parts.append(b"null" if entry.run is None else b'"%s"' % entry.run.encode())
-        if entry.saw is not None:
-            parts.append(b',"saw":')
-            parts.append(canonical_trusted(entry.saw))
-        parts.append(b',"seq":%d}' % seq)
-        body = b"".join(parts)
+        linked = b"" if link is None else b',"cp":"%b","cs":%d' % (link[1].encode(), link[0])
+        evidence = b"" if entry.extra is None else b',"evidence":%b' % canonical_trusted(entry.extra)
+        run = b"null" if entry.run is None else b'"%b"' % entry.run.encode()
+        saw = b"" if entry.saw is None else b',"saw":%b' % canonical_trusted(entry.saw)
+        body = b'{"core":%b%b%b,"input":%b,"prev":"%b","run":%b%b,"seq":%d}' % (
+            entry.core,
+            linked,
+            evidence,
+            cause,
+            self.head.hex().encode(),
+            run,
+            saw,
+            seq,
+        )
         self.head = leaf_hash(body)
         self.next_seq = seq + 1
         self._rows.append((seq, body.decode(), self.head))

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from blake3 import blake3
 
 from dee_appliance.errors import EvidenceError
-from dee_appliance.kernel.e1.encoding import derived
 from dee_appliance.kernel.e1.file_input import FileView, decide_file, hold_released, nothing_to_do
 from dee_appliance.kernel.e1.gate import counters_needed
 from dee_appliance.kernel.e1.input import (
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from dee_appliance.store.database import Database
 
 SEMANTICS = 1
+INPUT_PREFIX = b"dee.input.v1\x00"
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -394,9 +395,8 @@ def _decoded(text: str) -> object:
 
 
 def input_digest(row: InputRow) -> bytes:
-    """Return the digest by which entries name an input."""
-    head = f"{row.seq}|{row.tick}|{row.received}"
-    return derived("dee.input.v1", head.encode(), row.source.encode(), row.kind.encode(), row.payload.encode())
+    """Return the digest by which entries name an input: BLAKE3 over a prefix and the row as a canonical JSON array."""
+    return blake3(INPUT_PREFIX + _encode((row.seq, row.tick, row.received, row.source, row.kind, row.payload))).digest()
 
 
 def write_genesis(database: Database, genesis: Genesis) -> None:

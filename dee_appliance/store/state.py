@@ -286,7 +286,9 @@ class State:
         if about is not None:
             snapshot.breaker_failures = self.breakers.get(about.channel, 0)
             scope = f"channel:{about.channel}"
-            snapshot.breaker_open = any(one.scope == scope and one.reason == "channel_unavailable" for one in self.holds)
+            snapshot.breaker_open = any(
+                one.scope == scope and one.reason == "channel_unavailable" for one in self.holds
+            )
             snapshot.breaker_threshold = self._integer("breaker.threshold", snapshot.breaker_threshold)
             snapshot.breaker_pause_s = self._integer("breaker.pause_s", snapshot.breaker_pause_s)
         return snapshot

@@ -77,11 +77,16 @@ def _require_plain(value: object, depth: int = 0) -> None:
         raise NotCanonical(f"{type(value).__name__} has no canonical form")
 
 
+SHORT = 512
+_LENGTHS = tuple(length.to_bytes(8, "little") for length in range(SHORT))
+
+
 def prefixed(*parts: bytes) -> bytes:
     """Join byte strings so that the result tells them apart: the count, then each length and the bytes (little endian 64 bit)."""
     pieces = [len(parts).to_bytes(8, "little")]
     for part in parts:
-        pieces.append(len(part).to_bytes(8, "little"))
+        length = len(part)
+        pieces.append(_LENGTHS[length] if length < SHORT else length.to_bytes(8, "little"))
         pieces.append(part)
     return b"".join(pieces)
 

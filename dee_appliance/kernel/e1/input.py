@@ -15,7 +15,7 @@ from dee_appliance.kernel.e1.plan import Channel
 Scalar = bool | int | str
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Base of every payload."""
 
 

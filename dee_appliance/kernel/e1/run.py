@@ -133,7 +133,7 @@ Block = Literal["start", "wait", "task", "queue", "flight", "call", "hold", "bac
 """What a run is blocked on; it says what a due timer of the run means."""
 
 
-class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of the kernel's values."""
 
 

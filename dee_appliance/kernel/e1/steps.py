@@ -112,9 +112,8 @@ def exit_met(turn: Turn, run: Run) -> Run | None:
 def _enter(turn: Turn, run: Run, target: str) -> tuple[Run, str | None]:
     step = turn.plan_of(run).steps[target]
     visit = run.visits.get(target, 0) + 1
-    run = turn.move(run, "advance", "queue")
     run = replace(
-        run,
+        turn.move(run, "advance", "queue"),
         previous=run.step if run.step != target else run.previous,
         step=target,
         visit=visit,
