@@ -39,7 +39,7 @@ def window_of(hours: Hours) -> Window:
 
 
 def ask(rule: HoursRule, question: Question) -> RuleAnswer:
-    """Pass inside the hours, hold until the next instant that is inside them in every zone, deny if there is none."""
+    """Pass inside the hours, hold until the next instant that is inside every rule's hours in every zone, deny if there is none."""
     zones = plausible_zones(question.contact)
     if not zones:
         return RuleAnswer(verdict="deny", reason="unknown_zone")
@@ -48,7 +48,8 @@ def ask(rule: HoursRule, question: Question) -> RuleAnswer:
     try:
         if all(open_at(question.zones, zone, window, question.tick) for zone in zones):
             return RuleAnswer(verdict="pass", values=values, saw={"zones": question.zones.digest})
-        until = next_open(question.zones, zones, (window,), question.tick, HORIZON_S)
+        windows = tuple(window_of(hours) for hours in question.hours) or (window,)
+        until = next_open(question.zones, zones, windows, question.tick, HORIZON_S)
     except (UnknownZone, OutOfRange):
         return RuleAnswer(verdict="deny", reason="unknown_zone", values=values)
     saw: dict[str, object] = {"zones": question.zones.digest}

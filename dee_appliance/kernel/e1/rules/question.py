@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dee_appliance.kernel.e1.civil_time import ZoneTable
-from dee_appliance.kernel.e1.plan import Channel, Plan
+from dee_appliance.kernel.e1.plan import Channel, Hours, Plan
 from dee_appliance.kernel.e1.policy import Policy
 from dee_appliance.kernel.e1.run import Contact, Frozen
 
@@ -23,6 +23,8 @@ class Question(Frozen, frozen=True, kw_only=True):
     policy: Policy
     zones: ZoneTable
     counters: dict[tuple[str, str], tuple[int, int]]
+    hours: tuple[Hours, ...] = ()
+    """Every window that the send must be inside of: a hold ends when all of them are open."""
 
 
 class Reservation(Frozen, frozen=True, kw_only=True):
