@@ -7,8 +7,13 @@ opt-outs, halts, pauses, an erasure.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import apsw
 import msgspec
 from blake3 import blake3
 
@@ -222,6 +227,32 @@ def write_rich_file(path: Path) -> Path:
     _later(recorder)
     recorder.close()
     return path
+
+
+@cache
+def _bytes_of(write: Callable[[Path], Path]) -> bytes:
+    with TemporaryDirectory() as folder:
+        return write(Path(folder) / "made.db").read_bytes()
+
+
+def rich_file(folder: Path, name: str = "rich.db") -> Path:
+    """Return a fresh copy of the file with a bit of everything; it is made once in a test session."""
+    path = folder / name
+    path.write_bytes(_bytes_of(write_rich_file))
+    return path
+
+
+@contextmanager
+def attacker(path: Path) -> Iterator[apsw.Connection]:
+    """A connection of somebody who may write the file and does not care about triggers. What it changes is at rest afterwards."""
+    connection = apsw.Connection(str(path))
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+    try:
+        with connection:
+            yield connection
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.close(force=True)
 
 
 def write_plain_file(path: Path, runs: int) -> Path:

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 NO_CAUSE = "0" * 64
 """The digest that the first entry names: it has no input."""
 
-SAID_OF_GIVEN: dict[str, object] = {"template": "", "renderer": "", "bytes": 0, "units": 1, "commitment": ""}
+SAID_OF_GIVEN: dict[str, object] = {
+    "code": "",
+    "template": "",
+    "renderer": "",
+    "bytes": 0,
+    "units": 1,
+    "commitment": "",
+}
 """What an entry says of its rendering, with the value that stands for a field that the rendering leaves out."""
 
 
@@ -42,6 +49,8 @@ class CauseCheck:
         self._digest = ""
         self._entries = 0
         self._blamed = 0
+        self._gap = (0, 0)
+        """The inputs that were last found missing, first and last."""
         self._ended = False
         self._lost = False
         """The queue cannot be read any more: nothing can be said of what its inputs were."""
@@ -54,17 +63,7 @@ class CauseCheck:
             if seq != 0 or form.cause_digest != NO_CAUSE:
                 self._findings.add("input-missing", "the entry names no input", seq=seq)
             return
-        if self._current is not None and form.cause < self._current.seq:
-            self._findings.add("input-moved", seq=seq, about=form.cause)
-            return
-        while not self._ended and (self._current is None or self._current.seq < form.cause):
-            self._advance(doubtful=doubtful)
-        if self._lost:
-            return
-        if self._current is None or self._current.seq != form.cause:
-            if self._blamed < form.cause:
-                self._findings.add("input-missing", seq=seq, about=form.cause)
-                self._blamed = form.cause
+        if not self._reach(seq, form.cause, doubtful=doubtful):
             return
         self._entries += 1
         if form.cause_digest != self._digest and self._blamed < form.cause:
@@ -72,6 +71,24 @@ class CauseCheck:
             self._blamed = form.cause
         if "given" in form.evidence:
             self._given.check(seq, form)
+
+    def _reach(self, seq: int, cause: int, *, doubtful: bool) -> bool:
+        """Go on in the queue to the input that an entry names; False when it is not there."""
+        if self._current is not None and cause < self._current.seq:
+            if not self._in_gap(cause):
+                self._findings.add("input-moved", seq=seq, about=cause)
+            return False
+        while not self._ended and (self._current is None or self._current.seq < cause):
+            self._advance(doubtful=doubtful)
+        if self._current is not None and self._current.seq == cause:
+            return True
+        if not self._lost and not self._in_gap(cause) and self._blamed < cause:
+            self._findings.add("input-missing", seq=seq, about=cause)
+            self._blamed = cause
+        return False
+
+    def _in_gap(self, cause: int) -> bool:
+        return self._gap[0] <= cause <= self._gap[1]
 
     def unsound(self, form: Form) -> None:
         """Count an entry that was changed: its input may have no other, and is not to blame for that."""
@@ -108,7 +125,7 @@ class CauseCheck:
         self.inputs += 1
         if row.seq != before + 1:
             self._findings.add("input-missing", f"inputs {before + 1} to {row.seq - 1} are gone", about=before + 1)
-            self._blamed = max(self._blamed, row.seq - 1)
+            self._gap = (before + 1, row.seq - 1)
         if self._tick is not None and row.tick < self._tick:
             self._findings.add("clock-backwards", about=row.seq)
         self._tick = row.tick
@@ -157,7 +174,7 @@ class _GivenCursor:
         if found is None:
             self._findings.add("given-missing", seq=seq, about=form.cause)
             return
-        said = {**part(evidence, "given"), "commitment": evidence.get("commitment")}
+        said = {**part(evidence, "given"), "code": "ok", "commitment": evidence.get("commitment")}
         for field, default in SAID_OF_GIVEN.items():
             if found.get(field, default) != said.get(field):
                 self._findings.add("given-changed", f"{field} is another one", seq=seq, about=form.cause)

@@ -118,7 +118,7 @@ class ChainCheck:
             self._before = None
             self._doubtful = self._lost = True
             return
-        self._settle(form)
+        self._settle(form, sound=sound)
         self._before = _Link(row.seq, row.leaf, computed, form)
         if form is None:
             self._doubtful = self._lost = True
@@ -127,7 +127,7 @@ class ChainCheck:
         else:
             self._sound(row, form)
 
-    def _settle(self, form: Form | None) -> None:
+    def _settle(self, form: Form | None, *, sound: bool = True) -> None:
         """Judge the entry before this one, now that the hash by which this one names it is known."""
         before = self._before
         if before is None:
@@ -136,7 +136,7 @@ class ChainCheck:
         if before.stored != before.computed:
             kind: Kind = "leaf-changed" if names == before.computed.hex() else "content-changed"
             self._findings.add(kind, seq=before.seq)
-        elif names is not None and names != before.stored.hex():
+        elif sound and names is not None and names != before.stored.hex():
             self._findings.add("link-broken", seq=max(before.seq, 0), last=before.seq + 1)
             self._forget(before.form, names)
 

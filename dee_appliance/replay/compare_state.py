@@ -156,7 +156,7 @@ def compare_tables(expected: Database, actual: Database) -> tuple[StateDifferenc
 def _compare(table: Table, sql: str, expected: Database, actual: Database) -> StateDifference | None:
     first: tuple[Row | None, Row | None] | None = None
     rows = 0
-    for pair in _pairs(table.keys, _rows(expected, sql), _rows(actual, sql)):
+    for pair in _pairs(table.keys, expected.stream(sql), actual.stream(sql)):
         if pair[0] != pair[1]:
             rows += 1
             first = first or pair
@@ -181,15 +181,6 @@ def _pairs(keys: int, expected: Iterator[Row], actual: Iterator[Row]) -> Iterato
 def _key(row: Row, keys: int) -> tuple[tuple[int, object], ...]:
     """A key in SQLite's own order: numbers before texts, texts by their bytes; a damaged file can hold either."""
     return tuple((1, value.encode()) if isinstance(value, str) else (0, value or 0) for value in row[:keys])
-
-
-def _rows(database: Database, sql: str) -> Iterator[Row]:
-    try:
-        yield from database.stream(sql)
-    except UnicodeDecodeError as error:
-        raise EvidenceError(
-            "a table of state holds bytes that are not text", where=str(database.path), hint="restore it from a copy"
-        ) from error
 
 
 def _difference(table: Table, expected: Row | None, actual: Row | None, rows: int) -> StateDifference:

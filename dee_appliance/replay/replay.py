@@ -22,6 +22,8 @@ import msgspec
 
 from dee_appliance.errors import Divergence, HostError, Refused
 from dee_appliance.kernel.e1.encoding import document_digest
+from dee_appliance.replay.chain_check import pinned_documents
+from dee_appliance.replay.difference import ABSENT
 from dee_appliance.replay.divergence import WINDOW, FirstDivergence, Mismatch, describe
 from dee_appliance.replay.entry_form import lenient, part
 from dee_appliance.replay.finding import Finding, Findings
@@ -208,6 +210,7 @@ class Session:
 
     def _copy_documents(self) -> None:
         append = load_queries(JournalQueries, "journal").append_document
+        pinned: list[tuple[int, str]] = []
         for row in read_documents(self.source, self.names):
             self._documents += 1
             computed = document_digest(row.kind, row.body)
@@ -215,6 +218,12 @@ class Session:
                 self._changed_documents.append((row.seq, row.digest, computed))
             text = row.body.decode("utf-8", "replace")
             self.scratch.execute(append, (row.digest, row.kind, row.seq, text))
+            if row.kind == "plan":
+                pinned += [(row.seq, digest) for digest in pinned_documents(lenient(row.body) or {})]
+        # The kernel reads no template, so only this notices that one is gone.
+        for brought, digest in pinned:
+            if not self.scratch.execute(self.names.select_document_named, (digest,)):
+                self._changed_documents.append((brought, digest, ABSENT))
 
     def _apply_batch(self, journal: Journal, batch: list[InputRow], progress: Progress | None, total: int) -> None:
         for row in batch:
@@ -305,7 +314,7 @@ class Session:
             return self._silent(brought, "document", digest, computed)
         if self._shell.unused is not None:
             brought, ordinal = self._shell.unused
-            return self._silent(brought, "given", "(absent)", f"rendering {ordinal} of input {brought}")
+            return self._silent(brought, "given", ABSENT, f"rendering {ordinal} of input {brought}")
         return None
 
     def _findings(self) -> list[Finding]:

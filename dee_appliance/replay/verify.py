@@ -180,7 +180,7 @@ def _documents(database: Database, names: ReplayQueries, findings: Findings) -> 
 
 def _check_document(database: Database, names: ReplayQueries, findings: Findings, row: DocumentRow) -> None:
     if document_digest(row.kind, row.body) != row.digest:
-        findings.add("blob-mismatch", f"the {row.kind} is another one", about=row.seq, document=row.digest)
+        findings.add("blob-mismatch", f"the document ({row.kind}) is another one", about=row.seq, document=row.digest)
         return
     if row.kind != "plan":
         return
@@ -193,8 +193,8 @@ def _check_document(database: Database, names: ReplayQueries, findings: Findings
 def _tip(database: Database, findings: Findings, tip: Tip) -> None:
     try:
         state = check_tip(database, tip)
-    except UnicodeDecodeError:
-        # The remembered entry is not even text any more.
+    except EvidenceError:
+        # The remembered entry cannot be read any more.
         state = TipDiverged(seq=tip.size - 1, remembered=tip.head.hex(), found="")
     match state:
         case TipAhead(first=first, last=last):
