@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from dee_appliance.runtime.reading import View
     from dee_appliance.runtime.service import Served, Stop
     from dee_appliance.store.erasure import ErasureReport
-    from dee_appliance.store.state_dir import Armed, Disarmed, StateDir
+    from dee_appliance.store.state_dir import StateDir
 
 SOURCE = "operator"
 VerbName = Literal["pause", "resume", "cancel", "retry", "resolve", "skip"]
@@ -413,15 +413,6 @@ class Engine:
         from dee_appliance.runtime.arming import arm  # noqa: PLC0415 - slow, and only used here
 
         return arm(self.path, self.actor, accept_loss=accept_loss, clock=self._clock, state_dir=self._state_dir)
-
-    def arming(self) -> Armed | Disarmed:
-        """Say whether this file may send from this host, as far as the arming record goes. A simulated file never needs it."""
-        from dee_appliance.store.state_dir import Disarmed, StateDir  # noqa: PLC0415 - slow, and only used here
-
-        with self.view() as view:
-            if view.simulated:
-                return Disarmed("simulated files are never armed")
-            return (self._state_dir or StateDir()).arming_state(self.path, view.lineage, view.incarnation)
 
     def disarm(self) -> None:
         """Forget that this file may send on this host."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from dee_appliance.cli.command import Session, command
 from dee_appliance.errors import Usage
-
-if TYPE_CHECKING:
-    from dee_appliance.engine import Engine
 
 SEEDS = 2**63 - 1
 PATH = click.Path(path_type=Path)
@@ -78,7 +74,7 @@ def serve(session: Session, *, until_idle: bool) -> None:
     from dee_appliance.runtime.service import Stop
 
     engine = session.engine()
-    sends = _sends(engine)
+    sends = _sends(session)
     session.out.note(f"serving {session.path}: {sends}")
     stop = Stop()
     stop.install()
@@ -102,14 +98,14 @@ def serve(session: Session, *, until_idle: bool) -> None:
     session.out.line("nothing is left to do" if served.idle else "stopped")
 
 
-def _sends(engine: Engine) -> str:
-    from dee_appliance.store.state_dir import Armed
+def _sends(session: Session) -> str:
+    from dee_appliance.runtime.reports_status import arming_of
 
-    with engine.view() as view:
+    with session.view() as view:
         if view.simulated:
             return "simulated"
-    arming = engine.arming()
-    return "armed" if isinstance(arming, Armed) else f"disarmed, {arming.reason}"
+        arming = arming_of(view)
+    return "armed" if arming.armed else f"disarmed, {arming.why}"
 
 
 @command()

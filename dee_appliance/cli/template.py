@@ -169,7 +169,7 @@ def _show(session: Session, channel: Channel, prepared: Prepared, *, html: bool)
 
 
 def _show_actions(session: Session, actions: object) -> None:
-    for action in actions if isinstance(actions, list) else []:
+    for action in actions if isinstance(actions, list | tuple) else []:
         session.out.line(f"  {action['do']}  {action.get('text', '')}")
 
 
@@ -178,7 +178,11 @@ def _show_email(session: Session, body: bytes, shown: dict[str, object], *, html
     import email.policy
 
     message = email.message_from_bytes(body, policy=email.policy.default)
-    parts = {part.get_content_subtype(): str(part.get_content()) for part in message.walk() if not part.is_multipart()}
+    parts = {
+        part.get_content_subtype(): str(part.get_content()).replace("\r\n", "\n")
+        for part in message.walk()
+        if not part.is_multipart()
+    }
     headers = {name: str(value) for name, value in message.items()}
     session.out.record({**shown, "headers": headers, "text": parts.get("plain", ""), "html": parts.get("html", "")})
     if html:

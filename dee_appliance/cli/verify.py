@@ -1,0 +1,145 @@
+"""Proof: is the file what was written, do its entries follow from its inputs, and the evidence of one run taken out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dee_appliance.cli.command import Session, command
+from dee_appliance.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from dee_appliance.replay.compare_state import StateReport
+    from dee_appliance.replay.finding import Finding
+    from dee_appliance.replay.verify import VerifyReport
+    from dee_appliance.store.tip import Tip
+
+SHOWN = 20
+
+
+@command()
+@click.option("--state", is_flag=True, help="Also replay, and compare every table of state.")
+@click.option(
+    "--untrusted", is_flag=True, help="Somebody else made the file: look at a private copy, with every guard."
+)
+@click.option(
+    "--export", "export_file", type=click.Path(path_type=Path), metavar="FILE", help="Check an export of one run."
+)
+def verify(session: Session, *, state: bool, untrusted: bool, export_file: Path | None) -> None:
+    """Check that the file is what was written: every hash, every link, every document, and the tip outside the file.
+
+    It says what it did not cover and what its assurance rests on. Exit code 4 when something was changed, 3 when the entries do
+    not follow from the inputs (--state).
+
+    \b
+    Example:
+      dee verify
+      dee verify --state --db copy-of-somebody.db --untrusted
+    """
+    if export_file is not None:
+        _verify_export(session, export_file)
+        return
+    from dee_appliance.replay.verify import verify as check
+
+    tip = None if untrusted else _remembered(session)
+    with session.progress("entries") as progress:
+        report = check(session.path, tip=tip, untrusted=untrusted, progress=progress)
+    _show(session, report, covered_next=state)
+    error = report.error()
+    if error is not None:
+        raise error
+    if state:
+        _verify_state(session, untrusted=untrusted)
+
+
+def _remembered(session: Session) -> Tip | None:
+    """The tip of this file on this machine; a file too damaged to be opened has none."""
+    from dee_appliance.store.state_dir import StateDir
+
+    try:
+        with session.view() as view:
+            return StateDir().read_tip(view.lineage)
+    except EvidenceError:
+        return None
+
+
+def _show(session: Session, report: VerifyReport, *, covered_next: bool) -> None:
+    import msgspec
+
+    session.out.record({"type": "verify", **msgspec.to_builtins(report)})
+    out = session.out
+    out.line(f"{report.path}: {report.entries:,} entries, {report.inputs:,} inputs, {report.documents:,} documents")
+    out.line(f"head       {report.head}")
+    remembered = "" if report.remembered is None else f" (the tip remembers {report.remembered:,} entries)"
+    out.line(f"assurance  {report.assurance}{remembered}")
+    _show_findings(session, report.findings)
+    for one in report.not_covered:
+        # --state replays as well, and says so below.
+        if not (covered_next and "run `dee" in one):
+            out.line(f"not covered: {one}")
+    if report.ok:
+        out.line("whole: nothing was changed after it was written")
+
+
+def _show_findings(session: Session, findings: tuple[Finding, ...]) -> None:
+    for finding in findings[:SHOWN]:
+        session.out.line(f"✘ {finding}")
+    if len(findings) > SHOWN:
+        session.out.line(f"… and {len(findings) - SHOWN} more")
+
+
+def _verify_state(session: Session, *, untrusted: bool) -> None:
+    from dee_appliance.replay.compare_state import verify_state
+    from dee_appliance.replay.replay import Options
+
+    with session.progress("inputs") as progress:
+        report = verify_state(session.path, progress=progress, options=Options(untrusted=untrusted, heads=False))
+    _show_state(session, report)
+    error = report.error()
+    if error is not None:
+        raise error
+
+
+def _show_state(session: Session, report: StateReport) -> None:
+    import msgspec
+
+    session.out.record(
+        {
+            "type": "state",
+            "ok": report.ok,
+            "differences": msgspec.to_builtins(report.differences),
+            "conservation": msgspec.to_builtins(report.conservation),
+        }
+    )
+    for difference in report.differences:
+        session.out.line(f"✘ {difference}")
+    kept = report.conservation
+    if kept is None:
+        return
+    for fault in kept.faults:
+        session.out.line(f"✘ {fault}")
+    session.out.line(
+        f"runs: {kept.enrolled:,} enrolled = {kept.live:,} live + {kept.completed:,} completed"
+        f" + {kept.failed:,} failed + {kept.cancelled:,} cancelled"
+    )
+    session.out.line(f"sends: {kept.dispatched:,} dispatched, {kept.accepted:,} accepted")
+    if report.ok:
+        session.out.line("every table of state is what the inputs give")
+
+
+def _verify_export(session: Session, file: Path) -> None:
+    import msgspec
+
+    from dee_appliance.replay.export import check_export, decode_export
+
+    report = check_export(decode_export(file.read_bytes()))
+    session.out.record({"type": "export", **msgspec.to_builtins(report)})
+    session.out.line(f"{report.run}: {report.entries:,} entries")
+    _show_findings(session, report.findings)
+    for one in report.not_covered:
+        session.out.line(f"not covered: {one}")
+    if not report.ok:
+        raise EvidenceError(str(report.findings[0]), where=str(file), hint="ask for the export again")
+    session.out.line("whole: nothing was changed after it was taken out")
