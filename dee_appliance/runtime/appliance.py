@@ -24,10 +24,12 @@ from dee_appliance.runtime.world import SimulatedWorld, parse_shares
 from dee_appliance.store.database import open_writer
 from dee_appliance.store.journal import Journal, NoShell
 from dee_appliance.store.lock import LoopLock, holder
+from dee_appliance.store.sends_log import SendsLog
 from dee_appliance.store.state_dir import Armed, Disarmed, StateDir
 from dee_appliance.store.tip import TipAgrees, TipAhead, TipFile, TipState, check_tip
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -36,15 +38,26 @@ if TYPE_CHECKING:
 
 
 class TipBarrier:
-    """Writes the tip of an armed file."""
+    """Remembers outside an armed file what left it and how far its log had come."""
 
-    def __init__(self, tip: TipFile, incarnation: int) -> None:
+    def __init__(self, tip: TipFile, sends: SendsLog, incarnation: int) -> None:
         self._tip = tip
+        self._sends = sends
         self._incarnation = incarnation
 
-    def reached(self, size: int, head: bytes) -> None:
-        """Make durable that the log has come this far."""
+    def reached(self, size: int, head: bytes, sends: Sequence[tuple[str, int]] = ()) -> None:
+        """Make durable which attempts may leave now, then that the log has come this far."""
+        if sends:
+            self._sends.append(size, sends)
         self._tip.write(size, head, self._incarnation)
+
+    def close(self) -> None:
+        """Close both."""
+        self._tip.close()
+        self._sends.close()
+
+
+SHOWN_SENDS = 20
 
 
 REHEARSAL_PLACES = 256
@@ -67,7 +80,6 @@ class Appliance:
         self._rehearsal = rehearsal
         self._lock = lock
         self.state_dir = state_dir
-        self._tip: TipFile | None = None
         self.barrier: TipBarrier | None = None
         self.dispatcher: Dispatcher | None = None
         self.database = open_writer(path)
@@ -93,16 +105,24 @@ class Appliance:
             return state
         agrees = self.check_tip()
         if isinstance(agrees, TipAhead):
-            raise EvidenceError(
-                f"this file is behind what it had reached: entries {agrees.first} to {agrees.last} were forgotten (an older copy was put back)",
-                where=str(self.path),
-                hint="find the newer file, or accept the loss with `dee arm --accept-loss`",
-            )
+            raise self._rolled_back(agrees)
         if not isinstance(agrees, TipAgrees):
             return Disarmed("the tip outside the file is missing or belongs to another history")
-        self._tip = self.state_dir.open_tip(self.journal.genesis.lineage)
-        self.barrier = TipBarrier(self._tip, incarnation)
+        lineage = self.journal.genesis.lineage
+        self.barrier = TipBarrier(self.state_dir.open_tip(lineage), self.state_dir.open_sends(lineage), incarnation)
         return state
+
+    def _rolled_back(self, behind: TipAhead) -> EvidenceError:
+        """Say what the file has forgotten: the entries, and the sends that really happened."""
+        forgotten = self.state_dir.forgotten_sends(self.journal.genesis.lineage, behind.first)
+        told = "".join(f"\n  sent: {one.send_key} attempt {one.attempt}" for one in forgotten[:SHOWN_SENDS])
+        more = f"\n  and {len(forgotten) - SHOWN_SENDS} more" if len(forgotten) > SHOWN_SENDS else ""
+        return EvidenceError(
+            f"this file is behind what it had reached: an older copy was put back, entries {behind.first} to {behind.last} "
+            f"are forgotten, and {len(forgotten)} sends with them{told}{more}",
+            where=str(self.path),
+            hint="find the newer file, or accept the loss with `dee arm --accept-loss`",
+        )
 
     def check_tip(self) -> TipState:
         """Compare the file with the tip that is remembered outside it."""
@@ -162,8 +182,8 @@ class Appliance:
                 self.database.checkpoint_truncate()
         finally:
             self.database.close()
-            if self._tip is not None:
-                self._tip.close()
+            if self.barrier is not None:
+                self.barrier.close()
             self._lock.release()
 
     def __enter__(self) -> Self:

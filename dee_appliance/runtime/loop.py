@@ -18,6 +18,8 @@ from dee_appliance.runtime.clock import MAX_SKEW_S, ClockGuard, SetClock
 from dee_appliance.store.inbox import InboxRow, append_unanswered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dee_appliance.kernel.e1.run import Permit
     from dee_appliance.runtime.admission import Admission
     from dee_appliance.runtime.clock import Clock as TimeSource
@@ -39,10 +41,10 @@ class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Barrier(Protocol):
-    """What must be done after a commit and before anything leaves: remember the tip outside the file."""
+    """What must be done after a commit and before anything leaves: remember it outside the file."""
 
-    def reached(self, size: int, head: bytes) -> None:
-        """Make durable that the log has come this far."""
+    def reached(self, size: int, head: bytes, sends: Sequence[tuple[str, int]] = ()) -> None:
+        """Make durable that the log has come this far and that these attempts may leave."""
 
 
 class World(Protocol):
@@ -228,7 +230,8 @@ class Loop:
     def _send(self, permits: list[Permit], now: int) -> None:
         """After the commit: the tip first, then the bytes."""
         if self._barrier is not None:
-            self._barrier.reached(self._journal.chain.next_seq, self._journal.chain.head)
+            sends = [(permit.send_key, permit.attempt) for permit in permits]
+            self._barrier.reached(self._journal.chain.next_seq, self._journal.chain.head, sends)
         assert self._dispatcher is not None
         for permit in permits:
             self._dispatcher.submit(permit, self._shell.take(permit.send_key, permit.attempt), now)

@@ -22,6 +22,7 @@ import msgspec
 
 from dee_appliance.errors import HostError
 from dee_appliance.store.durable import StorageFailed, reason, sync, write_record
+from dee_appliance.store.sends_log import ForgottenSend, SendsLog, forgotten_sends
 from dee_appliance.store.tip import Tip, TipFile, read_tip
 
 if TYPE_CHECKING:
@@ -117,6 +118,14 @@ class StateDir:
     def open_tip(self, lineage: bytes) -> TipFile:
         """Open the tip of a lineage for writing; close it when done."""
         return TipFile(self._folder(lineage) / "tip")
+
+    def open_sends(self, lineage: bytes) -> SendsLog:
+        """Open the sends log of a lineage for appending; close it when done."""
+        return SendsLog(self._folder(lineage) / "sends")
+
+    def forgotten_sends(self, lineage: bytes, size: int) -> list[ForgottenSend]:
+        """Return what was handed to providers after the log had `size` entries."""
+        return forgotten_sends(self._folder(lineage) / "sends", size)
 
     def read_tip(self, lineage: bytes) -> Tip | None:
         """Return the tip of a lineage, None when none was ever written. Raises EvidenceError when it is damaged."""
