@@ -8,8 +8,8 @@
     engine.enroll("sales-outreach")
     engine.serve(until_idle=True)
 
-Every verb that changes something goes through the ordered queue: applied at once when no loop runs on the file, else taken by the loop
-within a second. Times are ticks (UTC seconds), money is in micro-units. Errors are those of `dee_appliance.errors`.
+Every verb that changes something goes through the ordered queue: applied at once when no loop runs on the file, else taken by
+the loop within a second. Times are ticks (UTC seconds), money is in micro-units. Errors are those of `dee_appliance.errors`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from dee_appliance.kernel.e1.input import (
     Verb,
     encode_input,
 )
+from dee_appliance.kernel.e1.plan import Task
 from dee_appliance.runtime.clock import Clock, WallClock
 from dee_appliance.runtime.commands import Batch, Submitted, submit, submit_many
 from dee_appliance.runtime.reading import open_view
@@ -43,7 +44,7 @@ from dee_appliance.runtime.refusal import refused
 from dee_appliance.store.inbox import InboxRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from dee_appliance.authoring.checks import CheckedPlan
     from dee_appliance.intake.rejects import Reject
@@ -108,7 +109,7 @@ class Engine:
         make_file(Path(path), options)
         return cls(path, clock=clock, state_dir=state_dir)
 
-    # ---- the road of every change -----------------------------------------------------------------------------------------------
+    # ---- the road of every change ------------------------------------------------------------------------------------
 
     def now(self) -> int:
         """Return the tick at which a request made now arrives."""
@@ -118,8 +119,10 @@ class Engine:
             return view.last_tick if view.simulated else WallClock().now()
 
     def submit(self, *values: Input, private: dict[str, object] | None = None, dedupe: str | None = None) -> Submitted:
-        """Bring inputs into the queue, in this order. `private` goes to the vault with the first; `dedupe` makes the first harmless to
-        repeat."""
+        """Bring inputs into the queue, in this order.
+
+        `private` goes to the vault with the first; `dedupe` makes the first harmless to repeat.
+        """
         now = self.now()
         rows = [
             InboxRow(
@@ -146,7 +149,7 @@ class Engine:
                 raise refused(reply.outcome.removeprefix("rejected:"), f"input {reply.seq}")
         return submitted
 
-    # ---- plans, policy, settings ------------------------------------------------------------------------------------------------
+    # ---- plans, policy, settings -------------------------------------------------------------------------------------
 
     def publish_plan(self, path: str | Path) -> CheckedPlan:
         """Check a plan file and publish it. Raises Refused that lists every mistake with file and line."""
@@ -196,7 +199,7 @@ class Engine:
         changes.append(ConfigSet(key="trial", value=canonical(on).decode(), actor=self.actor))
         self._checked(self.submit(*changes))
 
-    # ---- contacts -----------------------------------------------------------------------------------------------------------------
+    # ---- contacts ----------------------------------------------------------------------------------------------------
 
     def import_contacts(
         self,
@@ -265,7 +268,7 @@ class Engine:
             return ErasureReport(state="pending", searched=0, shared=0, too_short=0, compacted=False, places=())
         return erase(self.path, values, clock=self._clock, state_dir=self._state_dir)
 
-    # ---- runs ---------------------------------------------------------------------------------------------------------------------
+    # ---- runs --------------------------------------------------------------------------------------------------------
 
     def enroll(
         self,
@@ -320,15 +323,32 @@ class Engine:
         """
         now = self.now()
         job = f"{verb}:{now}"
-        verbs = (Verb(run=run, verb=verb, choice=choice, actor=self.actor, job=job) for run in runs)
+        verbs = (Verb(run=run, verb=verb, choice=choice, actor=self.actor, job=job) for run in self._known(runs))
         rows = (InboxRow(source=SOURCE, received=now, kind="run.verb", payload=encode_input(one)) for one in verbs)
         batch = self._submit_many(rows, f"dee run {verb}", progress)
         if not batch.rows:
             raise Refused("no run matches", where=str(self.path), hint="dee run list")
         return batch
 
+    def _known(self, runs: Iterable[str]) -> Iterator[str]:
+        """Pass the runs that are there. Raises Refused for another, so that nothing a person mistyped gets into the log."""
+        with self.view() as view:
+            for run in runs:
+                if view.state.run_by_id(run) is None:
+                    raise refused("unknown_run", run)
+                yield run
+
     def finish_task(self, run: str, outcome: str) -> None:
-        """Report the outcome of the task that a run waits for."""
+        """Report the outcome of the task that a run waits for. Raises Refused when the run has no such task or outcome."""
+        with self.view() as view:
+            known = view.state.run_by_id(run)
+            if known is None:
+                raise refused("unknown_run", run)
+            step = view.state.plan(known.digest).steps.get(known.step)
+        if isinstance(step, Task) and outcome not in step.on:
+            raise Refused(
+                f"the task {step.id} has no outcome `{outcome}`", where=run, hint=f"one of {', '.join(step.on)}"
+            )
         self._checked(self.submit(TaskDone(run=run, outcome=outcome, actor=self.actor)))
 
     def add_event(
@@ -350,7 +370,7 @@ class Engine:
         """Let a halted scope move again; also confirms the clock after a jump or a long outage."""
         self._checked(self.submit(HoldSet(scope=scope, on=False, actor=self.actor)))
 
-    # ---- consent and suppression ----------------------------------------------------------------------------------------------------
+    # ---- consent and suppression -------------------------------------------------------------------------------------
 
     def set_consent(
         self,
@@ -385,7 +405,7 @@ class Engine:
         with self.view() as view:
             return view.resolve_contact(contact)
 
-    # ---- the file -------------------------------------------------------------------------------------------------------------------
+    # ---- the file ----------------------------------------------------------------------------------------------------
 
     def view(self) -> View:
         """Open the file for reading: a context manager with everything that reports and explanations need."""

@@ -10,6 +10,7 @@ from dee_appliance.errors import Usage
 NAME_CHARACTERS = 100
 NAME_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 KINDS = ("hard", "soft")
+SEND_KEY_CHARACTERS = 40
 
 
 @command(acts=True)
@@ -46,8 +47,17 @@ def add(session: Session, *, name: str, contact: str | None, send: str | None, k
         raise Usage(f"`{name}` is not one of the {family} events", hint=hint)
     if kind and (name != "email.bounced" or kind not in KINDS):
         raise Usage(f"--kind is {' or '.join(KINDS)}, for email.bounced", where="--kind")
+    key = "" if send is None else _send_key(send)
     engine = session.engine()
-    submitted = engine.add_event(name, contact=contact or "", send_key=send or "", kind=kind, dedupe=dedupe)
+    submitted = engine.add_event(name, contact=contact or "", send_key=key, kind=kind, dedupe=dedupe)
     known = [reply for reply in submitted.replies if reply.outcome == "duplicate"]
     text = f"{name}: known already, nothing changed" if known else f"{name}: added"
-    session.done(engine, text, event=name, contact=contact, send=send, duplicate=bool(known))
+    session.done(engine, text, event=name, contact=contact, send=key or None, duplicate=bool(known))
+
+
+def _send_key(text: str) -> str:
+    """Read a send key or the Message-ID that carries it. Nothing else gets into the log, which is never erased."""
+    key = text.strip().removeprefix("<").partition("@")[0].lower()
+    if len(key) != SEND_KEY_CHARACTERS or key.strip("0123456789abcdef"):
+        raise Usage(f"`{text}` is no send key", where="--send", hint="40 hexadecimal digits, or a Message-ID of DEE")
+    return key

@@ -44,9 +44,10 @@ def report(error: BaseException, *, as_json: bool) -> int:
             return _say(FAILED, "refused", error.format_message(), None, None, as_json=as_json)
         case KeyboardInterrupt() | click.Abort():
             return _say(INTERRUPTED, "interrupted", "interrupted", None, None, as_json=as_json)
-        case OSError() if error.filename is not None:
-            what = (error.strerror or "the file cannot be used").lower()
-            return _say(FAILED, "host", what, os.fsdecode(error.filename), None, as_json=as_json)
+        case OSError():
+            what = (error.strerror or "the system refused it").lower()
+            where = None if error.filename is None else os.fsdecode(error.filename)
+            return _say(FAILED, "host", what, where, None, as_json=as_json)
         case _:
             return _unexpected(error, as_json=as_json)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -17,6 +16,7 @@ import click
 from dee_appliance import __version__
 from dee_appliance.cli import failure
 from dee_appliance.cli.command import HELP, file_option
+from dee_appliance.errors import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,14 +126,22 @@ class LazyGroup(click.Group):
                 return None
             case str(place):
                 module, _, attribute = place.partition(":")
-                if importlib.util.find_spec(f"dee_appliance.cli.{module}") is None:
-                    return None
                 found = getattr(importlib.import_module(f"dee_appliance.cli.{module}"), attribute)
                 assert isinstance(found, click.Command), place
                 found.name = cmd_name
                 return found
             case (text, table):
                 return LazyGroup(table, name=cmd_name, help=text, context_settings=HELP)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the first sentence of each command's help, whole."""
+        rows = [
+            (name, command.get_short_help_str(limit=200))
+            for name in self._table
+            if (command := self.get_command(ctx, name))
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -166,6 +174,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. Prints every error; raises nothing but what DEE_DEBUG asks for."""
     as_json = "--json" in arguments
     try:
+        _require_text(arguments)
         with dee.make_context("dee", list(arguments)) as context:
             dee.invoke(context)
         sys.stdout.flush()
@@ -178,6 +187,13 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:  # noqa: BLE001 - the last line of defence: an error becomes text here or nowhere
         return failure.report(error, as_json=as_json)
     return failure.OK
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: nothing in the file could hold them."""
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise Usage("an argument is not UTF-8", where=argument)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

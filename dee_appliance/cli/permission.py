@@ -9,13 +9,19 @@ from dee_appliance.cli.halt import CHANNEL, scope_of, spoken_scope
 from dee_appliance.errors import Usage
 
 PURPOSE = click.Choice(["*", "marketing", "transactional", "collections", "regulatory"])
-WORD_CHARACTERS = 200
+WORD_CHARACTERS = 100
+WORD_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:/#")
 
 
 def _word(text: str, where: str) -> str:
-    """A closed code or a short reference; texts about people have no place in the log."""
-    if not text or len(text) > WORD_CHARACTERS or not text.isprintable():
-        raise Usage(f"a reference of 1 to {WORD_CHARACTERS} printable characters", where=where)
+    """A code or a reference, such as form-2026-08-02: texts about people have no place in the log, which is never erased."""
+    if not text or len(text) > WORD_CHARACTERS or not WORD_ALPHABET.issuperset(text):
+        hint = "letters, digits and . _ - : / #, as in form-2026-08-02"
+        raise Usage(
+            f"a code of 1 to {WORD_CHARACTERS} characters, no free text: the log keeps it for ever",
+            where=where,
+            hint=hint,
+        )
     return text
 
 

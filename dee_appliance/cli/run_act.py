@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from dee_appliance.cli.command import Session, command
+from dee_appliance.cli.run_read import filter_options, run_filter
 from dee_appliance.errors import Refused, Usage
 
 if TYPE_CHECKING:
@@ -44,17 +45,12 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def chooses_runs(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb its arguments: RUN..., or filters with --yes."""
+    """Give a verb its arguments: RUN..., or the filters of `dee run list` with --yes."""
     for option in (
         click.option("--yes", is_flag=True, help="With a filter: do it. [default: only show what would be done]"),
         click.option("--all", "every", is_flag=True, help="Every run that the verb fits."),
         click.option("--limit", type=click.IntRange(1), metavar="N", help="At most so many, the oldest first."),
-        click.option("--after", metavar="T", help="Filter: last changed at this moment or later."),
-        click.option("--before", metavar="T", help="Filter: last changed before this moment."),
-        click.option("--reason", default="", metavar="R", help="Filter by the reason of a failure or hold."),
-        click.option("--contact", default="", metavar="C", help="Filter by contact."),
-        click.option("--plan", default="", metavar="PLAN", help="Filter by plan."),
-        click.option("--status", default="", metavar="S", help="Filter by status. [default: those that the verb fits]"),
+        filter_options,
         click.argument("run", nargs=-1, metavar="[RUN...]"),
     ):
         function = option(function)
@@ -206,19 +202,19 @@ def _filtered(session: Session, verb: VerbName, chosen: Chosen) -> list[str]:
 def _select(session: Session, verb: VerbName, chosen: Chosen) -> list[RunRow]:
     from itertools import islice
 
-    from dee_appliance.cli.instant import parse_instant
     from dee_appliance.kernel.e1.run import TRANSITIONS
-    from dee_appliance.runtime.reports_runs import RunFilter, select_runs
+    from dee_appliance.runtime.reports import select_runs
 
     fits = {status for status, triggers in TRANSITIONS.items() if verb in triggers}
     with session.view() as view:
-        wanted = RunFilter(
+        wanted = run_filter(
+            view,
             status=chosen.status,
             plan=chosen.plan,
             contact=chosen.contact,
             reason=chosen.reason,
-            after=None if chosen.after is None else parse_instant(chosen.after, epoch=view.epoch, where="--after"),
-            before=None if chosen.before is None else parse_instant(chosen.before, epoch=view.epoch, where="--before"),
+            after=chosen.after,
+            before=chosen.before,
         )
         rows = select_runs(view, wanted)
         fitting = (row for row in rows if chosen.status or row.status in fits)

@@ -20,8 +20,10 @@ LIST_LIMIT = 100
 def filter_options(function: Callable[..., None]) -> Callable[..., None]:
     """The options that choose runs; `run_filter` reads them. The same on lists and on verbs that act on many runs."""
     for option in (
-        click.option("--to", "before", metavar="T", help="Last changed before this moment."),
-        click.option("--from", "after", metavar="T", help="Last changed at this moment (UTC, or a tick) or later."),
+        click.option("--to", "--before", "before", metavar="T", help="Last changed before this moment."),
+        click.option(
+            "--from", "--after", "after", metavar="T", help="Last changed at this moment (UTC, or a tick) or later."
+        ),
         click.option("--reason", default="", metavar="R", help="Failed, held or ended for this reason."),
         click.option(
             "--contact", default="", metavar="C", help="Of this contact: id, e-mail address, number or your key."

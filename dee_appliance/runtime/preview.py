@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel, Plan
     from dee_appliance.runtime.reading import View
 
-NO_SEND = "0" * 32
+NO_SEND = "0" * 40
 """The send key of a preview: no send has it."""
 
 
