@@ -17,6 +17,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace
+
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.kernel.e1.input import (
@@ -289,25 +291,9 @@ class Engine:
             if view.state.plan_digest(plan, None) is None:
                 raise Refused(f"there is no plan `{plan}`", where=str(self.path), hint="dee plan list")
             chosen = view.contact_ids() if contacts is None else [view.resolve_contact(one) for one in contacts]
-        rows = (self._enrolment(now, plan, contact, variables or {}, texts, start) for contact in chosen)
+        wanted = Enroll(contact="", plan=plan, variables=variables or {}, start=start, job=f"enroll:{now}")
+        rows = (_enrolment(now, replace(wanted, contact=contact), texts) for contact in chosen)
         return self._submit_many(rows, "dee enroll", progress)
-
-    def _enrolment(
-        self,
-        now: int,
-        plan: str,
-        contact: str,
-        variables: dict[str, Scalar],
-        texts: dict[str, str] | None,
-        start: int | None,
-    ) -> InboxRow:
-        enrolment = Enroll(contact=contact, plan=plan, variables=variables, start=start, job=f"enroll:{now}")
-        private: dict[str, object] | None = None
-        if texts:
-            private = {"vault": {contact: {f"variables:{plan}": canonical(texts).decode()}}}
-        return InboxRow(
-            source=SOURCE, received=now, kind="run.enroll", payload=encode_input(enrolment), private=private
-        )
 
     def operate(
         self,
@@ -446,6 +432,13 @@ class Engine:
         from dee_appliance.store.snapshot import snapshot  # noqa: PLC0415 - slow, and only used here
 
         snapshot(self.path, Path(target), progress)
+
+
+def _enrolment(now: int, wanted: Enroll, texts: dict[str, str] | None) -> InboxRow:
+    private: dict[str, object] | None = None
+    if texts:
+        private = {"vault": {wanted.contact: {f"variables:{wanted.plan}": canonical(texts).decode()}}}
+    return InboxRow(source=SOURCE, received=now, kind="run.enroll", payload=encode_input(wanted), private=private)
 
 
 def _kind_and_address(text: str) -> tuple[Literal["email", "phone"], str]:

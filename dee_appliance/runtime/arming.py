@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dee_appliance.channels.registry import open_adapter
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.input import Arm, encode_input
 from dee_appliance.runtime.commands import submit
+from dee_appliance.runtime.config import channel_configs, config_path, read_config
 from dee_appliance.runtime.reading import open_view
 from dee_appliance.store.inbox import InboxRow
 from dee_appliance.store.state_dir import StateDir
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dee_appliance.runtime.clock import Clock
+    from dee_appliance.runtime.reading import View
+
+EXAMPLE_DOMAIN = "@example.com"
+"""That of the sender which a new file starts with (RFC 2606): nobody can answer it."""
 
 
 def arm(
@@ -23,8 +29,8 @@ def arm(
 ) -> int:
     """Raise the file's incarnation by an input, then record file, host and tip outside. Returns the incarnation.
 
-    The order matters: a crash in between leaves the file disarmed. Raises Refused for a simulated file, and for one that is not what
-    its tip remembers unless `accept_loss`.
+    The order matters: a crash in between leaves the file disarmed. Raises Refused for a simulated file, for one whose mail would
+    leave this machine from the example address, and for one that is not what its tip remembers unless `accept_loss`.
     """
     from dee_appliance.runtime.clock import WallClock  # noqa: PLC0415 - only used here at run time
 
@@ -39,6 +45,7 @@ def arm(
                 where=str(path),
                 hint="find the newer file, or type `dee arm --accept-loss`",
             )
+        _require_own_sender(path, view)
         incarnation = view.incarnation + 1
     # Until the new record is written nothing is armed: an old record names the old incarnation.
     states.disarm(view.lineage)
@@ -61,3 +68,19 @@ def arm(
             tip.close()
     states.arm(path, after.lineage, incarnation)
     return incarnation
+
+
+def _require_own_sender(path: Path, view: View) -> None:
+    """Refuse to send mail beyond this machine from the example address that every new file starts with."""
+    sender = str(view.state.settings.get("sender.email", ""))
+    if not sender.endswith(EXAMPLE_DOMAIN):
+        return
+    adapter = open_adapter("email", channel_configs(read_config(config_path(path)), path, local_only=False)["email"])
+    local = adapter.is_local()
+    adapter.close()
+    if not local:
+        raise Refused(
+            f"mail would leave this machine from {sender}",
+            where=str(path),
+            hint="dee config set sender.email, sender.domain and sender.unsubscribe to your own",
+        )
