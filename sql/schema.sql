@@ -78,13 +78,13 @@ CREATE TABLE inbox (
     source   TEXT    NOT NULL,
     dedupe   TEXT,                            -- a token that makes redelivery harmless, or NULL
     received INTEGER NOT NULL,
-    ready    INTEGER NOT NULL DEFAULT 1,      -- 1: may be admitted; minus a job number while an import is being staged
+    ready    INTEGER NOT NULL DEFAULT 1,      -- 1: may be admitted; 2: after all of those (a long import); minus a job number: still being staged
     kind     TEXT    NOT NULL,
     payload  TEXT    NOT NULL,                -- goes to `input`
     private  TEXT                             -- goes to `vault`
 ) STRICT;
 
-CREATE INDEX inbox_ready ON inbox (received, id) WHERE ready = 1;
+CREATE INDEX inbox_ready ON inbox (ready, received, id);
 
 CREATE TABLE reply (                          -- what became of an inbox row, for the command that wrote it
     inbox   INTEGER PRIMARY KEY,

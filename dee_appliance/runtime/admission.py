@@ -10,17 +10,28 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dee_appliance.errors import EvidenceError
+from dee_appliance.runtime.clock import SetClock
 from dee_appliance.store.journal import Brought, Journal
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
+    from dee_appliance.runtime.clock import Clock
     from dee_appliance.store.database import Database
 
 QUIET_SOURCES = ("adapter", "world")
 """Sources inside this process, which wait for no reply."""
+URGENT, BULK = 1, 2
+LANES = (URGENT, BULK)
+"""Rows of a long import wait until everything else is admitted: a halt or an opt-out takes effect within a turn."""
+ANY_TIME = 2**62
+MALFORMED = "malformed"
 REPLIES_KEPT = 100_000
 _brought_decoder = msgspec.json.Decoder(Brought)
+
+
+def arrived_by(clock: Clock) -> int:
+    """Until when rows count as having arrived: rows for later exist only in simulated files."""
+    return clock.now() if isinstance(clock, SetClock) else ANY_TIME
 
 
 class AdmissionQueries(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,26 +54,38 @@ class Admission:
 
     def next_received(self) -> int | None:
         """Return when the next row may be admitted, None if nothing waits."""
-        row = self._database.one(self._queries.select_next_received)
-        return None if row is None else int(row[0])
+        found = [row for lane in LANES if (row := self._database.one(self._queries.select_next_received, (lane,)))]
+        return min((int(row[0]) for row in found), default=None)
 
-    def admit(self, now: int, limit: int) -> list[tuple[str, str]]:
-        """Admit at most `limit` rows that had arrived by `now`. Returns (kind, outcome) of each, `duplicate` included."""
+    def urgent(self, arrived: int) -> bool:
+        """Tell whether a row waits that had arrived by then and is not part of a long import."""
+        row = self._database.one(self._queries.select_next_received, (URGENT,))
+        return row is not None and int(row[0]) <= arrived
+
+    def admit(self, now: int, limit: int, arrived: int = ANY_TIME) -> list[tuple[str, str]]:
+        """Admit at most `limit` rows, with a tick of `now` at the most; a long import comes after everything else.
+
+        `arrived`: leave rows for later where they are (simulated recipients). Returns (kind, outcome) of each, `duplicate` included.
+        """
         done: list[tuple[str, str]] = []
         admitted: list[tuple[int]] = []
-        for identity, source, dedupe, received, kind, payload, private in self._database.execute(
-            self._queries.select_ready, (now, limit)
-        ):
-            seq, outcome = self._one(now, source, dedupe, received, kind, payload, private)
-            admitted.append((identity,))
-            if source not in QUIET_SOURCES:
-                self._database.execute(self._queries.insert_reply, (identity, seq, outcome))
-                if identity % 1_000 == 0:
-                    self._database.execute(self._queries.delete_old_replies, (identity - REPLIES_KEPT,))
-            done.append((kind, outcome))
+        for lane in LANES:
+            left = limit - len(done)
+            for row in self._database.execute(self._queries.select_ready, (lane, arrived, left)) if left > 0 else ():
+                identity, source, dedupe, received, kind, payload, private = row
+                seq, outcome = self._one(now, source, dedupe, received, kind, payload, private)
+                admitted.append((identity,))
+                if source not in QUIET_SOURCES:
+                    self._reply(identity, seq, outcome)
+                done.append((kind, outcome))
         if admitted:
             self._database.many(self._queries.delete_admitted, admitted)
         return done
+
+    def _reply(self, identity: int, seq: int | None, outcome: str) -> None:
+        self._database.execute(self._queries.insert_reply, (identity, seq, outcome))
+        if identity % 1_000 == 0:
+            self._database.execute(self._queries.delete_old_replies, (identity - REPLIES_KEPT,))
 
     def _one(
         self, now: int, source: str, dedupe: str | None, received: int, kind: str, payload: str, private: str | None
@@ -71,7 +94,8 @@ class Admission:
             return None, "duplicate"
         try:
             brought = None if private is None else _brought_decoder.decode(private)
-        except msgspec.DecodeError as error:
-            raise EvidenceError(f"an inbox row of {source} is damaged: {error}", hint="run `dee verify`") from error
+        except msgspec.DecodeError:
+            # Somebody wrote into the inbox what no program of ours writes: refused on the record, and kept out of the vault.
+            brought, kind, payload = None, MALFORMED, "{}"
         tick = min(received, now)
         return self._journal.admit(tick, received, source, kind, payload, dedupe=dedupe, brought=brought)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dee_appliance.runtime.admission import arrived_by
 from dee_appliance.runtime.appliance import Appliance, try_open_appliance
 from dee_appliance.runtime.clock import WallClock
 from dee_appliance.store.database import open_reader
@@ -173,7 +174,9 @@ def _admit_chunk(appliance: Appliance) -> bool:
     journal = appliance.journal
     try:
         with appliance.database.transaction():
-            admitted = appliance.admission.admit(max(appliance.clock.now(), journal.last_tick), CHUNK)
+            admitted = appliance.admission.admit(
+                max(appliance.clock.now(), journal.last_tick), CHUNK, arrived_by(appliance.clock)
+            )
             journal.flush()
     except BaseException:
         journal.reload()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from dee_appliance.kernel.e1.input import Answered, Clock, HoldSet, Input, KIND_OF, Pull, encode_input
+from dee_appliance.runtime.admission import arrived_by
 from dee_appliance.runtime.clock import MAX_SKEW_S, ClockGuard, SetClock
 from dee_appliance.store.inbox import InboxRow, append_unanswered
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from dee_appliance.kernel.e1.run import Permit
     from dee_appliance.runtime.admission import Admission
-    from dee_appliance.runtime.clock import Clock as TimeSource
+    from dee_appliance.runtime.admission import arrived_by
+from dee_appliance.runtime.clock import Clock as TimeSource
     from dee_appliance.runtime.dispatcher import Dispatcher
     from dee_appliance.runtime.shell import LiveShell
     from dee_appliance.store.journal import Journal
@@ -135,6 +137,9 @@ class Loop:
             return max(self._draining, self._journal.last_tick)
         return max(self._clock.now(), self._journal.last_tick)
 
+    def _arrived(self) -> int:
+        return arrived_by(self._clock)
+
     def _in_step(self) -> bool:
         """Tell whether the wall clock has not fallen behind the tick: nothing leaves at a time that has not come."""
         return self._clock.now() >= self._journal.last_tick - MAX_SKEW_S
@@ -164,7 +169,7 @@ class Loop:
         due = self._journal.state.next_due()
         return (
             bool(self._unstaged)
-            or (received is not None and received <= now)
+            or (received is not None and received <= self._arrived())
             or (due is not None and due <= now)
             or self._can_pull()
             or self._guard_doubts()
@@ -191,11 +196,11 @@ class Loop:
         try:
             with journal.database.transaction() as database:
                 append_unanswered(database, self._unstaged)
-                admitted = self._admission.admit(now, self._limits.rows + staged)
+                admitted = self._admission.admit(now, self._limits.rows + staged, self._arrived())
                 if any(kind in REWRITES for kind, _ in admitted):
                     self._shell.forget()
                 self._fire(now)
-                more = len(admitted) >= self._limits.rows + staged
+                more = self._admission.urgent(self._arrived())
                 if self._pulling and not more and self._draining is None and self._in_step():
                     self._pull(now)
                 journal.flush()

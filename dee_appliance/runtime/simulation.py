@@ -17,6 +17,7 @@ from dee_appliance.authoring.checks import CheckedPlan, check_plan, publishable
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical, document_digest
 from dee_appliance.kernel.e1.input import KIND_OF, Enroll, Input, PlanPublish, Verb, encode_input
+from dee_appliance.runtime.admission import arrived_by
 from dee_appliance.runtime.appliance import Appliance, Rehearsal, open_appliance
 from dee_appliance.runtime.clock import SetClock
 from dee_appliance.runtime.forecast import Forecast, read_forecast
@@ -68,9 +69,7 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     forecast: Forecast
 
 
-def simulate(
-    file: Path, options: SimulationOptions, *, progress: Callable[[int], None] | None = None
-) -> Simulated:
+def simulate(file: Path, options: SimulationOptions, *, progress: Callable[[int], None] | None = None) -> Simulated:
     """Run the plan to its end on a copy of the file. Raises Refused when plan or contacts cannot be used; never writes the file."""
     with tempfile.TemporaryDirectory(prefix="dee-simulation-") as folder:
         copy = Path(folder) / "copy.db"
@@ -79,9 +78,7 @@ def simulate(
         rehearsal = Rehearsal(seed=options.seed, shares=options.shares)
         with open_view(copy) as view:
             clock = SetClock(max(options.start, view.last_tick))
-        with open_appliance(
-            copy, "dee simulate", clock=clock, state_dir=state_dir, rehearsal=rehearsal
-        ) as appliance:
+        with open_appliance(copy, "dee simulate", clock=clock, state_dir=state_dir, rehearsal=rehearsal) as appliance:
             first = appliance.journal.chain.next_seq
             plan = _use_plan(appliance, options.plan)
             if options.alone:
@@ -110,7 +107,7 @@ def _admit(appliance: Appliance, rows: list[InboxRow]) -> list[str]:
     with appliance.database.transaction() as database:
         append_rows(database, rows)
         now = max(appliance.clock.now(), appliance.journal.last_tick)
-        admitted = appliance.admission.admit(now, len(rows))
+        admitted = appliance.admission.admit(now, len(rows), arrived_by(appliance.clock))
         appliance.journal.flush()
     return [outcome for _, outcome in admitted]
 

@@ -1,11 +1,11 @@
 -- name: select_ready
--- The staging rows that may be admitted up to a tick, in the order of admission.
+-- The staging rows of a lane that may be admitted up to a tick, in the order of admission.
 SELECT id, source, dedupe, received, kind, payload, private FROM inbox
-WHERE ready = 1 AND received <= ? ORDER BY received, id LIMIT ?;
+WHERE ready = ? AND received <= ? ORDER BY received, id LIMIT ?;
 
 -- name: select_next_received
--- When the next row may be admitted.
-SELECT received FROM inbox WHERE ready = 1 ORDER BY received, id LIMIT 1;
+-- When the next row of a lane may be admitted.
+SELECT received FROM inbox WHERE ready = ? ORDER BY received, id LIMIT 1;
 
 -- name: delete_admitted
 -- A staging row has been admitted (or was a duplicate).

@@ -8,7 +8,7 @@ INSERT INTO inbox (source, received, kind, payload, private) VALUES (?, ?, ?, ?,
 
 -- name: update_staged_to_ready
 -- Let the loop take every row of one staged job.
-UPDATE inbox SET ready = 1 WHERE ready = ? RETURNING id;
+UPDATE inbox SET ready = 2 WHERE ready = ? RETURNING id;
 
 -- name: delete_staged
 -- Give one staged job up.

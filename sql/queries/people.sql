@@ -1,6 +1,6 @@
 -- name: select_profiles
 -- Every version of every profile.
-SELECT contact, value FROM vault WHERE field = 'profile' AND contact > ? ORDER BY contact, seq;
+SELECT contact, value FROM vault WHERE field = 'profile' AND contact > '' ORDER BY contact, seq;
 
 -- name: select_contacts_with_prefix
 -- Contacts whose id begins with a text.

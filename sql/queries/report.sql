@@ -9,11 +9,11 @@ FROM run WHERE status = 'FAILED' GROUP BY plan, reason, step ORDER BY plan, reas
 
 -- name: select_inbox_depth
 -- What waits to be admitted by a tick.
-SELECT count(*), min(received) FROM inbox WHERE ready = 1 AND received <= ?;
+SELECT count(*), min(received) FROM inbox WHERE ready > 0 AND received <= ?;
 
 -- name: select_inbox_later
 -- What is to be admitted after a tick.
-SELECT count(*) FROM inbox WHERE ready = 1 AND received > ?;
+SELECT count(*) FROM inbox WHERE ready > 0 AND received > ?;
 
 -- name: select_oldest_timer
 -- The timer that is due first.
