@@ -37,9 +37,11 @@ def timeline_lines(moments: Iterable[Moment], *, values: bool = False, with_run:
         yield f"  {head} {moment.text}"
         if moment.gate:
             yield f"{SECOND_LINE}{gate_text(moment.gate, values=values)}"
-        sent = [part for part in (moment.message_id, moment.provider_ref and f"provider {moment.provider_ref}") if part]
-        if sent:
-            yield f"{SECOND_LINE}sent: {'  '.join(sent)}"
+        # The Message-ID stands where the gate let the message pass, once.
+        names = [f"message {moment.message_id}"] if moment.message_id and moment.gate else []
+        names += [f"provider's name {moment.provider_ref}"] if moment.provider_ref else []
+        if names:
+            yield f"{SECOND_LINE}{'  '.join(names)}"
 
 
 def gate_text(ladder: tuple[Rung, ...], *, values: bool = False) -> str:
@@ -67,7 +69,12 @@ def evidence_line(evidence: RunEvidence) -> str:
     """Write on which entries an explanation rests, and whether they hold."""
     span = f"log #{evidence.first}–{evidence.last}" if evidence.entries else "no entries"
     chain = "chain ok" if evidence.chain_ok else f"CHAIN BROKEN: {evidence.fault} (run dee verify)"
-    return f"  evidence: {evidence.entries} entries, {span}, head {evidence.head[:12]}…, {chain}"
+    return f"  evidence: {counted(evidence.entries, 'entry', 'entries')}, {span}, head {evidence.head[:12]}…, {chain}"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Write a number with its word."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def status_text(status: str, reason: str) -> str:

@@ -85,20 +85,21 @@ def _limits(report: StatusReport) -> Iterator[str]:
 def _troubles(report: StatusReport) -> Iterator[str]:
     """Everything that does not move by itself, or not now."""
     from dee_appliance.authoring.notation import format_duration
-    from dee_appliance.cli.run_text import moment_text
+    from dee_appliance.cli.run_text import counted, moment_text
 
     if report.overdue is not None:
+        timers = counted(report.overdue.timers, "timer", "timers")
         late = format_duration(report.overdue.late_s)
-        yield f"  ✘ overdue {report.overdue.timers:,} timers, the oldest by {late}: {report.overdue.run} ({report.overdue.plan})"
+        yield f"  ✘ overdue {timers}, the oldest by {late}: {report.overdue.run} ({report.overdue.plan})"
     for hold in report.holds:
         until = "until a person releases it: dee release" if hold.until is None else f"until {moment_text(hold.until)}"
         scope = "everything" if hold.scope == "*" else hold.scope
-        yield f"  ‖ hold    {hold.reason} ({scope}) {until}, {hold.waiting:,} sends wait"
+        yield f"  ‖ hold    {hold.reason} ({scope}) {until}, {counted(hold.waiting, 'send waits', 'sends wait')}"
     for breaker in report.breakers:
         if breaker.failures:
             mark = "‖" if breaker.open else "·"
             yield f"  {mark} breaker {breaker.channel}: {breaker.failures} failures in a row of {breaker.threshold}"
     for group in report.failed:
         where = f"({group.step})" if group.step else ""
-        yield f"  ✘ failed  {group.runs:,} × {group.plan}: {group.reason}{where}, as {group.example}"
+        yield f"  ✘ failed  {group.runs:,} × {group.plan}: {group.reason}{where}, first {group.example}"
         yield f"            ↳ requires: {group.requires}"

@@ -52,9 +52,8 @@ def why_lines(found: Why) -> Iterator[str]:
         yield f"contact {found.contact}  {found.name}{'  ERASED' if found.erased else zone}"
     for suppression in found.suppressions:
         yield f"  suppressed {suppression_text(suppression)}"
-    if found.about == "contact":
-        for consent in found.consents:
-            yield f"  consent {consent_text(consent)}"
+    for consent in found.consents:
+        yield f"  consent {consent_text(consent)}"
     for run in found.runs:
         yield ""
         yield from run_why_lines(run)
@@ -71,7 +70,6 @@ def run_why_lines(run: RunWhy) -> Iterator[str]:
     """Write the explanation of one run."""
     from dee_appliance.cli.run_text import (
         evidence_line,
-        gate_text,
         moment_text,
         next_lines,
         status_text,
@@ -82,15 +80,6 @@ def run_why_lines(run: RunWhy) -> Iterator[str]:
     yield f"run {run.run}  {run.plan} ({run.digest[:11]}…)  {status} since {moment_text(run.since)}"
     yield from timeline_lines(run.lines, values=True)
     if not run.lines:
-        yield "  nothing was decided yet"
-    for send in run.sends:
-        if send.consent is not None:
-            consent = send.consent
-            yield (
-                f"  {send.step} relied on consent {consent.channel}={consent.consent_class} "
-                f"({consent.source} {consent.utc[:10]}), log #{consent.entry}"
-            )
-        elif send.gate and not any(send.gate == line.gate for line in run.lines):
-            yield f"  {send.step}: {gate_text(send.gate, values=True)}"
+        yield "  nothing was decided about it"
     yield from next_lines(run.next)
     yield evidence_line(run.evidence)

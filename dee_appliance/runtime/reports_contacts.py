@@ -163,7 +163,7 @@ def _profiles(view: View) -> Iterator[tuple[str, dict[str, str]]]:
     sql = load_queries(PeopleQueries, "people").select_profiles
     decoder = msgspec.json.Decoder(dict[str, str])
     last: tuple[str, str] | None = None
-    for contact, value in view.database.stream(sql, ("",)):
+    for contact, value in view.database.stream(sql):
         if last is not None and last[0] != contact:
             yield last[0], decoder.decode(last[1])
         last = (contact, value)

@@ -14,6 +14,7 @@ from dee_appliance.kernel.e1.input import Verb
 from dee_appliance.kernel.e1.operate import refusal
 from dee_appliance.kernel.e1.plan import Branch, Call, End, SendEmail, SendSms, Split, Task, Wait
 from dee_appliance.kernel.e1.turn import Turn
+from dee_appliance.runtime.reports_log import Log
 from dee_appliance.runtime.reports_timeline import short
 from dee_appliance.runtime.reports_view import Instant
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Step
     from dee_appliance.kernel.e1.run import Attempt, Hold, Run, Snapshot
     from dee_appliance.runtime.reading import View
+    from dee_appliance.runtime.reports_log import LogLine
     from dee_appliance.runtime.reports_view import Times
 
 RESOLVE_CHOICES: tuple[Literal["delivered", "not-delivered", "resend"], ...] = ("delivered", "not-delivered", "resend")
@@ -94,7 +96,8 @@ class _Next:
                 left = "" if run.remaining is None else f", {format_duration(run.remaining)} were left"
                 return NextAction(what="nothing before a person resumes it", why=f"paused by an operator{left}")
             case "FAILED":
-                return NextAction(what=f"requires {requires(run.reason)}", why=reason_text(run.reason, run.step))
+                what = f"nothing by itself; it requires {requires(run.reason)}"
+                return NextAction(what=what, why=reason_text(run.reason, run.step))
             case "COMPLETED" | "CANCELLED":
                 return self._ended()
 
@@ -127,7 +130,7 @@ class _Next:
         why = reason_text(run.reason, run.step)
         if run.due is None:
             return NextAction(what="nothing before a person resumes or cancels it", why=why)
-        return self._due(f"{run.step} is asked for at the gate again", why)
+        return self._due(f"the gate is asked about {run.step} again", why)
 
     def _active(self) -> NextAction:
         run = self._run
@@ -146,7 +149,7 @@ class _Next:
 
     def _queued(self) -> NextAction:
         run, attempt = self._run, self._attempt
-        what = f"{run.step} is asked for at the gate"
+        what = f"the gate is asked about {run.step}"
         if attempt is None:
             return NextAction(what=what, why="the send is queued")
         holds = holds_of(self._view.state.holds, attempt.channel, attempt.plan)
@@ -154,10 +157,17 @@ class _Next:
         if holds:
             ticks = [hold.until for hold in holds]
             at = None if None in ticks else self._times.when(max(tick for tick in ticks if tick is not None))
-            return NextAction(what=what, why=f"{since}, behind {', '.join(map(hold_text, holds))}", at=at)
+            told = ", ".join(self._hold(hold) for hold in holds)
+            return NextAction(what=what, why=f"{since}, behind {told}", at=at)
         if self._disarmed:
             return NextAction(what=what, why=f"{since}; nothing leaves this file: {self._disarmed}")
         return NextAction(what=what, why=f"{since}; the loop takes it when a place is free")
+
+    def _hold(self, hold: Hold) -> str:
+        """A shared hold with what the gate counted or who did it, and the entry that says so."""
+        line = Log(self._view).entry(hold.entry)
+        counted = "" if line is None else _counted(line, hold.reason)
+        return f"{hold_text(hold)}{counted} (entry {hold.entry})"
 
     def _ended(self) -> NextAction:
         attempt = self._attempt
@@ -178,6 +188,16 @@ def hold_text(hold: Hold) -> str:
     """Write a shared hold: its reason and scope."""
     scope = "everything" if hold.scope == "*" else hold.scope
     return f"{hold.reason} ({scope})" + ("" if hold.until is not None else " until a person releases it")
+
+
+def _counted(line: LogLine, reason: str) -> str:
+    counters = line.saw.get("counters")
+    for one in counters if isinstance(counters, list) else []:
+        name, bucket, used, limit = one
+        if name == reason or str(name).startswith(f"{reason}:"):
+            return f": {used} of {limit} on {bucket}"
+    actor = line.detail.get("actor")
+    return f": by {actor}" if actor else ""
 
 
 REASONS: dict[str, str] = {

@@ -89,7 +89,7 @@ class Teller:
             send=send,
             attempt=number,
             message_id=self.message_id(send, line.seq) if send and CHANNEL_OF.get(line.action) == "email" else "",
-            provider_ref=self._provider_ref(send, number) if send else "",
+            provider_ref=self._provider_ref(send, number) if send and line.outcome != "dispatched" else "",
             status=str(detail.get("status", "")),
             reason=str(detail.get("reason", "")),
         )
@@ -287,9 +287,8 @@ def _event(line: LogLine) -> str:
 def _operated(line: LogLine) -> str:
     actor = line.detail.get("actor")
     by = f" by {actor}" if actor else ""
-    chosen = f" as {line.outcome}" if line.action == "resolve" else ""
-    word = "erased" if line.outcome == "erased" else line.action
-    return f"{word}{chosen}{by}{_to(line.detail)}"
+    word = f"resolved as {line.outcome}" if line.action == "resolve" else line.outcome
+    return f"{word}{by}{_to(line.detail)}"
 
 
 def _told_of_contact(line: LogLine) -> str:

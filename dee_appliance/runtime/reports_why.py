@@ -104,8 +104,8 @@ def why(view: View, text: str, *, step: str = "", plan: str = "", disarmed: str 
         contact = view.state.contact(asked.contact)
         ids = [asked.run] if asked.run else _runs_of(view, asked.contact, plan)
         runs = tuple(_run_why(view, run, step, asked.send, disarmed) for run in ids)
-        if step and runs and not any(one.lines or one.sends for one in runs):
-            raise Refused(f"nothing is known of a step `{step}`", where=text, hint=f"dee run show {runs[0].run}")
+        if step and runs and not any(step in view.state.plan(one.digest).steps for one in runs):
+            raise Refused(f"no plan of these runs has a step `{step}`", where=text, hint=f"dee run show {runs[0].run}")
         log = Log(view)
         subject = asked.subject
         found = suppressions_of_subject(view, log, subject) if subject else suppressions_of(view, log, contact)
