@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from dee_appliance.kernel.e1.run import Permit
     from dee_appliance.runtime.admission import Admission
-    from dee_appliance.runtime.admission import arrived_by
-from dee_appliance.runtime.clock import Clock as TimeSource
+    from dee_appliance.runtime.clock import Clock as TimeSource
     from dee_appliance.runtime.dispatcher import Dispatcher
     from dee_appliance.runtime.shell import LiveShell
     from dee_appliance.store.journal import Journal
