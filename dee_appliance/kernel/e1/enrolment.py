@@ -9,7 +9,7 @@ from dee_appliance.kernel.e1.compiled import CompiledPlan
 from dee_appliance.kernel.e1.encoding import run_id
 from dee_appliance.kernel.e1.input import Enroll, Scalar
 from dee_appliance.kernel.e1.plan import AttributeDeclaration, Plan
-from dee_appliance.kernel.e1.run import Enrolment, Run
+from dee_appliance.kernel.e1.run import ENDED, Enrolment, Run
 from dee_appliance.kernel.e1.steps import proceed
 from dee_appliance.kernel.e1.turn import Turn
 
@@ -100,7 +100,7 @@ def _is_date(text: str) -> bool:
 
 def _reentry_refusal(turn: Turn, plan: Plan) -> str | None:
     earlier = turn.snapshot.enrolment
-    live = [run for run in turn.runs.values() if run.status not in ("COMPLETED", "CANCELLED")]
+    live = [run for run in turn.runs.values() if run.status not in ENDED]
     if earlier.ordinal:
         if plan.enroll.reentry == "never":
             return "already_enrolled"

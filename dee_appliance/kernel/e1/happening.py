@@ -18,7 +18,7 @@ from dee_appliance.kernel.e1.input import (
     SuppressionSet,
 )
 from dee_appliance.kernel.e1.rules.question import ADDRESS_OF
-from dee_appliance.kernel.e1.run import Consent, Run, StepMemory, Suppression
+from dee_appliance.kernel.e1.run import ENDED, Consent, Run, StepMemory, Suppression
 from dee_appliance.kernel.e1.sending import call_outcome, confirm
 from dee_appliance.kernel.e1.steps import exit_met, recheck_wait
 from dee_appliance.kernel.e1.turn import Turn
@@ -44,7 +44,7 @@ def event(turn: Turn, cause: Event, run: Run | None) -> None:
 
 
 def _event_of_send(turn: Turn, cause: Event, meaning: EventMeaning, run: Run) -> None:
-    attempt = turn.snapshot.about
+    attempt = turn.about()
     step, visit = (run.step, run.visit) if attempt is None else (attempt.step, attempt.visit)
     detail: dict[str, object] = {"about": step, "about_visit": visit}
     if cause.kind:
@@ -98,7 +98,7 @@ def _add_suppression(turn: Turn, added: Suppression) -> None:
 
 def live_runs(turn: Turn) -> list[Run]:
     """Return the contact's live runs in the order of their numbers."""
-    return [turn.runs[no] for no in sorted(turn.runs) if turn.runs[no].status not in ("COMPLETED", "CANCELLED")]
+    return [turn.runs[no] for no in sorted(turn.runs) if turn.runs[no].status not in ENDED]
 
 
 def recheck(turn: Turn) -> None:

@@ -54,8 +54,10 @@ def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
     if cause.verb not in TRANSITIONS[run.status]:
         return "illegal_status"
     attempt = turn.attempt_of(run)
-    state = None if attempt is None or attempt.step != run.step or attempt.visit != run.visit else attempt.state
+    state = None if attempt is None else attempt.state
     match cause.verb:
+        case "retry" | "skip" if state in ("DISPATCHING", "ONGOING"):
+            return "in_flight"
         case "retry" if state == "UNKNOWN":
             return "outcome_unknown"
         case "retry" if state == "ACCEPTED":
@@ -68,8 +70,6 @@ def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
             return "not_confirmed"
         case "skip" if not run.step or not turn.plan_of(run).steps[run.step].skippable:
             return "not_skippable"
-        case "skip" if state in ("DISPATCHING", "ONGOING"):
-            return "in_flight"
         case _:
             return None
 

@@ -87,6 +87,7 @@ TRANSITIONS: dict[Status, dict[Trigger, Status]] = {
 """The automaton of a run: status → trigger → status. A pair that is missing is refused and recorded."""
 
 LIVE: tuple[Status, ...] = ("PENDING", "ACTIVE", "WAITING", "HELD", "PAUSED", "FAILED")
+ENDED: tuple[Status, ...] = ("COMPLETED", "CANCELLED")
 
 AttemptState = Literal[
     "INTENDED",

@@ -21,10 +21,14 @@ from dee_appliance.kernel.e1.run import (
     Given,
     Hold,
     Run,
+    Status,
     StepMemory,
 )
-from dee_appliance.kernel.e1.steps import backoff_due, complete, exit_met, fail, proceed
+from dee_appliance.kernel.e1.steps import backoff_due, complete, exit_met, fail, outcome_unknown, proceed
 from dee_appliance.kernel.e1.turn import Turn, file_core
+
+STOPPED: tuple[Status, ...] = ("COMPLETED", "CANCELLED", "FAILED")
+"""A run that has stopped goes nowhere when its send settles. A run never leaves a step while an attempt is in flight."""
 
 OUR_OWN_END = ("crash", "closed")
 """Codes of answers that say how this process ended, nothing about the channel."""
@@ -153,7 +157,7 @@ def _park(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict) -> None:
 
 def answered(turn: Turn, cause: Answered, run: Run | None) -> None:
     """Apply what an adapter (or a restart) says of an attempt in flight."""
-    attempt = turn.snapshot.about
+    attempt = turn.about()
     if run is None or attempt is None:
         turn.refuse("answer", "unknown_attempt")
         return
@@ -170,7 +174,7 @@ def answered(turn: Turn, cause: Answered, run: Run | None) -> None:
         case "rejected":
             _rejected(turn, run, attempt, cause)
         case "unknown":
-            _unknown(turn, run, attempt, cause)
+            outcome_unknown(turn, run, attempt, {"attempt": attempt.attempt}, extra=_evidence(attempt, cause))
 
 
 def _evidence(attempt: Attempt, cause: Answered) -> dict[str, object]:
@@ -241,12 +245,13 @@ def _accepted(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
 
 
 def _advance(turn: Turn, run: Run, attempt: Attempt, outcome: str, extra: dict[str, object]) -> None:
-    """The send has its outcome: remember it and go where the plan says, unless the run is paused, has ended or has moved on."""
+    """The send has its outcome: remember it and go where the plan says, unless the run is paused or has stopped."""
     step = send_step(turn, run, attempt.step)
     target = step.on.get(outcome, step.next)
     detail: dict[str, object] = {"attempt": attempt.attempt}
-    if not at_attempt(run, attempt) or run.status in ("COMPLETED", "CANCELLED", "FAILED"):
-        turn.record(run, kind_of(step), outcome, {**detail, "about": attempt.step}, extra=extra)
+    if run.status in STOPPED:
+        run = turn.record(run, kind_of(step), outcome, {**detail, "about": attempt.step}, extra=extra)
+        remember_outcome(turn, run, attempt, outcome)
         return
     run = turn.record(run, kind_of(step), outcome, {**detail, "to": target}, extra=extra)
     run = remember_outcome(turn, run, attempt, outcome)
@@ -278,7 +283,7 @@ def not_sent(turn: Turn, run: Run, attempt: Attempt, kind: str, *, extra: dict[s
     """Go on after a certain failure: another attempt if the plan says so, the plan's `rejected` target, or FAILED."""
     step = send_step(turn, run, attempt.step)
     detail: dict[str, object] = {"attempt": attempt.attempt, "kind": kind}
-    if not at_attempt(run, attempt) or run.status in ("COMPLETED", "CANCELLED"):
+    if run.status in STOPPED:
         turn.record(run, kind_of(step), "rejected", {**detail, "about": attempt.step}, extra=extra)
         return
     recover = step.recover
@@ -302,19 +307,6 @@ def not_sent(turn: Turn, run: Run, attempt: Attempt, kind: str, *, extra: dict[s
     fail(turn, run, f"rejected_{kind}", action=kind_of(step), outcome="rejected", detail=detail, extra=extra)
 
 
-def _unknown(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
-    """Nobody knows whether it left. The run stops, the counters stay spent, and nothing is ever sent again by itself."""
-    turn.move_attempt(attempt, "unknown")
-    turn.mark(attempt, "UNKNOWN")
-    action = kind_of(send_step(turn, run, attempt.step))
-    detail: dict[str, object] = {"attempt": attempt.attempt}
-    extra = _evidence(attempt, cause)
-    if not at_attempt(run, attempt) or run.status in ("COMPLETED", "CANCELLED"):
-        turn.record(run, action, "unknown", {**detail, "about": attempt.step}, extra=extra)
-        return
-    fail(turn, run, "outcome_unknown", action=action, outcome="unknown", detail=detail, extra=extra)
-
-
 # ---- calls ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -327,8 +319,7 @@ def _call_taken(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None
     run = turn.record(
         run, "call", "ongoing", {"attempt": attempt.attempt, "until": due}, extra=_evidence(attempt, cause)
     )
-    current = at_attempt(run, attempt) and run.status not in ("COMPLETED", "CANCELLED", "FAILED")
-    turn.put(replace(run, block="call" if current else run.block, due=due))
+    turn.put(replace(run, block=run.block if run.status in STOPPED else "call", due=due))
 
 
 def call_outcome(turn: Turn, run: Run, attempt: Attempt, outcome: str, cost_micros: int | None) -> None:

@@ -30,7 +30,7 @@ from dee_appliance.kernel.e1.plan import (
     kind_of,
 )
 from dee_appliance.kernel.e1.rules.hours import plausible_zones
-from dee_appliance.kernel.e1.run import Attempt, Run
+from dee_appliance.kernel.e1.run import ENDED, Attempt, Run
 from dee_appliance.kernel.e1.turn import Turn
 
 MAX_TRANSITIONS = 1000
@@ -73,10 +73,14 @@ def fail(
     saw: dict[str, object] | None = None,
     extra: dict[str, object] | None = None,
 ) -> Run:
-    """Stop the run as FAILED until a person or the plan's recovery policy acts."""
+    """Stop the run as FAILED until a person or the plan's recovery policy acts.
+
+    What was only intended is cancelled; what is in flight settles, and a call in progress keeps its deadline.
+    """
+    due = close_attempt(turn, run)
     told: dict[str, object] = {**(detail or {}), "status": "FAILED", "reason": reason}
     run = turn.record(run, action, outcome, told, saw=saw, extra=extra)
-    return turn.move(run, "fail", "failed", reason=reason)
+    return turn.move(run, "fail", "failed", due=due, reason=reason)
 
 
 def close_attempt(turn: Turn, run: Run) -> int | None:
@@ -295,7 +299,7 @@ def fire(turn: Turn, run: Run) -> Run:
         case "backoff":
             run = turn.move(run, "advance", "queue")
             return intend(turn, run, attempt=run.attempt + 1)
-        case "call" | "ended":
+        case "call" | "failed" | "ended":
             return _call_deadline(turn, run)
         case _:
             return turn.put(replace(run, due=None))
@@ -330,12 +334,22 @@ def _call_deadline(turn: Turn, run: Run) -> Run:
     run = turn.put(replace(run, due=None))
     if attempt is None or attempt.state != "ONGOING":
         return run
+    return outcome_unknown(turn, run, attempt, {"attempt": attempt.attempt, "cause": "deadline"})
+
+
+def outcome_unknown(
+    turn: Turn, run: Run, attempt: Attempt, detail: dict[str, object], *, extra: dict[str, object] | None = None
+) -> Run:
+    """Nobody knows whether it left. The run stops, the counters stay spent, and nothing is ever sent again by itself."""
     turn.move_attempt(attempt, "unknown")
     turn.mark(attempt, "UNKNOWN")
-    detail: dict[str, object] = {"attempt": attempt.attempt, "cause": "deadline"}
-    if run.block == "ended":
-        return turn.record(run, "call", "unknown", detail)
-    return fail(turn, run, "outcome_unknown", action="call", outcome="unknown", detail=detail)
+    action = kind_of(turn.plan_of(run).steps[attempt.step])
+    if run.status in ENDED:
+        return turn.record(run, action, "unknown", {**detail, "about": attempt.step}, extra=extra)
+    if run.status == "FAILED":
+        run = turn.record(run, action, "unknown", {**detail, "reason": "outcome_unknown"}, extra=extra)
+        return turn.put(replace(run, reason="outcome_unknown"))
+    return fail(turn, run, "outcome_unknown", action=action, outcome="unknown", detail=detail, extra=extra)
 
 
 def backoff_due(run: Run, attempt: int, backoff_s: tuple[int, ...], tick: int) -> int:

@@ -38,11 +38,6 @@ from dee_appliance.kernel.e1.run import (
 OPEN: tuple[AttemptState, ...] = ("INTENDED", "PARKED", "DISPATCHING", "ONGOING")
 
 
-def identity(attempt: Attempt) -> tuple[str, int]:
-    """Return what names an attempt."""
-    return attempt.send_key, attempt.attempt
-
-
 class Core(msgspec.Struct, frozen=True, gc=False):
     """The core of an entry. Fields stand in the order of the canonical encoding: a test holds that."""
 
@@ -157,15 +152,25 @@ class Turn:
     # ---- attempts -----------------------------------------------------------------------------------------------------------------
 
     def attempt_of(self, run: Run) -> Attempt | None:
-        """Return the newest attempt of the run's current send."""
-        return self.attempts.get(run.no)
+        """Return the newest attempt of the send step that the run is at; None if nothing was intended there yet."""
+        attempt = self.attempts.get(run.no)
+        if attempt is None or (attempt.step, attempt.visit) != (run.step, run.visit):
+            return None
+        return attempt
+
+    def about(self) -> Attempt | None:
+        """Return the attempt that the input names as it is now: a timer that fired first may have moved it."""
+        named = self.snapshot.about
+        if named is None:
+            return None
+        return next((one for one in self.changed_attempts if one.no == named.no), named)
 
     def put_attempt(self, attempt: Attempt) -> Attempt:
         """Keep a changed or new attempt; an older one that settles late does not become the run's current one."""
         current = self.attempts.get(attempt.run_no)
-        if current is None or current.state not in OPEN or identity(current) == identity(attempt):
+        if current is None or current.no <= attempt.no:
             self.attempts[attempt.run_no] = attempt
-        self.changed_attempts = [one for one in self.changed_attempts if identity(one) != identity(attempt)]
+        self.changed_attempts = [one for one in self.changed_attempts if one.no != attempt.no]
         self.changed_attempts.append(attempt)
         return attempt
 
