@@ -217,11 +217,12 @@ class Engine:
         rejects: str | Path | None = None,
         on_reject: Callable[[Reject], None] | None = None,
         progress: Callable[[int], None] | None = None,
+        draw_id: Callable[[], str] | None = None,
     ) -> ImportReport:
         """Import contacts from a CSV file, all or nothing unless `allow_rejects`.
 
-        `rejects` names the file for rows that are left out, `on_reject` is told of each. Raises Refused when the file cannot be
-        an import, or has rejects that are not allowed.
+        `rejects` names the file for rows that are left out, `on_reject` is told of each. `draw_id` makes the ids of new contacts;
+        without it they are random. Raises Refused when the file cannot be an import, or has rejects that are not allowed.
         """
         from dee_appliance.intake.column_mapping import parse_mapping  # noqa: PLC0415 - slow, and only used here
         from dee_appliance.runtime.importing import ContactReader, Importer, scan_rejects  # noqa: PLC0415
@@ -243,6 +244,7 @@ class Engine:
                 update=update,
                 consents=consents,
                 job=f"import:{now}",
+                draw_id=draw_id,
             )
             plan = importer.open(Path(path))
             rejected = scan_rejects(plan, None if rejects is None else Path(rejects), on_reject)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dee_appliance.intake.contacts import ExistingContact, PreparedContact, compare_contact, merge_contact
+from dee_appliance.intake.contacts import (
+    ExistingContact,
+    PreparedContact,
+    compare_contact,
+    merge_contact,
+    new_contact_id,
+)
 from dee_appliance.intake.csv_import import ImportOptions, read_contacts
 from dee_appliance.intake.facts import address_tokens
 from dee_appliance.intake.rejects import Reject, RejectsFile
@@ -96,7 +102,9 @@ class Importer:
         update: bool = False,
         consents: tuple[ConsentGrant, ...] = (),
         job: str = "",
+        draw_id: Callable[[], str] | None = None,
     ) -> None:
+        """Take an open file and the wishes of one import; `draw_id` makes the ids of new contacts (default: at random)."""
         self._reader = reader
         self._options = ImportOptions(known_zones=known_zones, delimiter=delimiter, default_country=default_country)
         self._mapping = mapping
@@ -104,11 +112,12 @@ class Importer:
         self._update = update
         self._consents = consents
         self._job = job
+        self._draw_id = draw_id or new_contact_id
         self.report = ImportReport()
 
     def open(self, source: Path) -> ImportPlan:
         """Read the header. Raises Refused when the file cannot be an import."""
-        return read_contacts(source, options=self._options, mapping=self._mapping)
+        return read_contacts(source, options=self._options, mapping=self._mapping, draw_id=self._draw_id)
 
     def rows(self, plan: ImportPlan, on_reject: Callable[[Reject], None] | None = None) -> Iterator[InboxRow]:
         """Yield the inbox rows of every contact that is new or changed, counting all of them in `report`."""
