@@ -3,8 +3,8 @@
 A simulated file, the sales example, real mail over SMTP to a server on loopback, recipients who open, reply and bounce. The clock
 jumps from event to event, so eleven days take seconds; everything else is what a real file does.
 
-The rule a change must keep: start, seed and contact ids are fixed, so everybody's demo ends with the same counts, and the README shows
-them.
+The rule a change must keep: start, seed and contact ids are fixed, so everybody's demo ends with the same counts, and the README
+shows them.
 """
 
 from __future__ import annotations
