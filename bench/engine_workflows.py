@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.measure import Figures, Stopwatch, parse_size
 from bench.workload import Bench, contact_ids
+from dee_appliance.runtime.service import settle_memory
 
 WARM_UP = 64
 
@@ -20,6 +21,7 @@ def measure(name: str, n: int) -> Figures:
         bench.stage(contact_ids(0, WARM_UP))
         bench.run()
         bench.stage(contact_ids(WARM_UP, n))
+        settle_memory()  # as the service does
         with Stopwatch() as stopwatch:
             bench.run()
         if bench.ended() != n + WARM_UP:

@@ -51,16 +51,35 @@ SIDES: Final = (
         arguments=("--way", "loop"),
         needs=("apsw",),
     ),
+    Side(
+        name="engine", module="bench.engine_workflows", unit="workflow", n=2_000, needs=("dee_appliance.runtime.loop",)
+    ),
+    Side(name="replay", module="bench.replay_speed", unit="workflow", n=2_000, needs=("dee_appliance.replay.replay",)),
+    Side(name="audit_appender", module="bench.audit_appender", unit="entry", n=50_000, needs=("dee_appliance.store",)),
+    Side(name="steps_1k", module="bench.steps_at_scale", unit="workflow", n=1_000, arguments=("--live", "1000")),
+    Side(name="steps_100k", module="bench.steps_at_scale", unit="workflow", n=1_000, arguments=("--live", "100000")),
+    Side(name="start_time", module="bench.start_time", unit="start", n=10, needs=("dee_appliance.cli",)),
     Side(name="mime", module="bench.mime_speed", unit="message", n=5_000, needs=("dee_appliance.content.mime",)),
 )
 
 COMPARISONS: Final = (
+    Comparison(side="engine", against="dbos", by="wall_s", at_least=50),
+    Comparison(side="engine", against="dbos_branch_step", by="wall_s"),
+    Comparison(side="engine", against="dbos", by="cpu_s"),
+    Comparison(side="audit_appender", against="raw_apsw", by="cpu_s", at_least=0.25),
+    Comparison(side="replay", against="engine", by="cpu_s", at_least=1),
+    Comparison(side="steps_100k", against="steps_1k", by="cpu_s", at_least=1 / 1.3),
     Comparison(side="dbos_branch_step", against="dbos", by="cpu_s"),
     Comparison(side="dbos_wal", against="dbos", by="wall_s"),
     Comparison(side="raw_apsw_loop", against="raw_apsw", by="cpu_s"),
 )
 
-LIMITS: Final = (Limit(side="mime", at_most_us=500),)
+LIMITS: Final = (
+    Limit(side="engine", at_most_us=400),
+    Limit(side="mime", at_most_us=500),
+    Limit(side="start_time", by="wall_s", at_most_us=300_000),
+    Limit(side="steps_100k", at_most_rss_mb=200),
+)
 
 
 def main() -> int:

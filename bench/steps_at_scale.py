@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.measure import Figures, Stopwatch, parse_size
 from bench.workload import Bench, contact_ids
+from dee_appliance.runtime.service import settle_memory
 
 BATCH = 1_000
 
@@ -19,6 +20,7 @@ def measure(name: str, n: int, live: int) -> Figures:
         bench.add_waiting(live)
         bench.add_contacts(contact_ids(live, n))
         bench.stage(contact_ids(live, n))
+        settle_memory()  # as the service does
         with Stopwatch() as stopwatch:
             bench.run_until_ended(n)
         bench.close()

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 START: Final = 1_795_000_000
 IN_FLIGHT: Final = 32
+TEMPLATE: Final = canonical({"name": "t", "text": "nothing"})
 PLAN: Final = Plan(
     plan="bench",
     version=1,
@@ -63,7 +64,7 @@ PLAN: Final = Plan(
         SendEmail(id="second", template="t", next="end"),
         End(id="end", outcome="done"),
     ),
-    templates={"t": "b3:t"},
+    templates={"t": document_digest("template", TEMPLATE)},
 )
 POLICY: Final = Policy(
     id="bench",
@@ -121,6 +122,7 @@ class Bench:
             kind: (document_digest(kind, body), body.decode())
             for kind, body in (("zones", zones), ("policy", policy), ("plan", plan))
         }
+        template = {PLAN.templates["t"]: ("template", TEMPLATE.decode())}
         values: dict[str, Input] = {
             "zones": ZonesUse(digest=documents["zones"][0]),
             "policy": PolicySet(digest=documents["policy"][0]),
@@ -129,7 +131,7 @@ class Bench:
         with self.database.transaction():
             for kind, value in values.items():
                 digest, body = documents[kind]
-                self.admit(value, Brought(documents={digest: (kind, body)}))
+                self.admit(value, Brought(documents={**template, digest: (kind, body)}))
             self.journal.flush()
 
     def admit(self, value: Input, brought: Brought | None = None) -> None:
