@@ -349,6 +349,7 @@ def remove_database(path: Path) -> None:
 def _open_new(draft: Path, path: Path) -> Database:
     connection = connect(draft, apsw.SQLITE_OPEN_READWRITE)
     try:
+        connection.execute(f"PRAGMA page_size = {settings.PAGE_BYTES}")
         settings.harden(connection)
         settings.configure(connection, durable=True)
         connection.execute(f"BEGIN; {schema.schema_text()} COMMIT")

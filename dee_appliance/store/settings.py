@@ -20,6 +20,8 @@ OLDEST_SQLITE = (3, 53, 2)
 
 BUSY_TIMEOUT_MS = 5_000
 STATEMENT_CACHE = 256
+PAGE_BYTES = 8192
+"""A turn of the loop changes neighbours: pages of 8 KiB need two thirds of the writes that pages of 4 KiB do."""
 MAX_VALUE_BYTES = 4 << 20
 """No value and no row is longer: 4 MiB."""
 

@@ -46,7 +46,7 @@ def note(number: int = 1, *, received: int = 100, private: dict[str, object] | N
 
 def ready(path: Path) -> list[Row]:
     with open_reader(path) as database:
-        return database.execute("SELECT id, payload FROM inbox WHERE ready = 1 ORDER BY received, id")
+        return database.execute("SELECT id, payload FROM inbox WHERE ready > 0 ORDER BY ready, received, id")
 
 
 def test_a_row_is_on_the_disk_with_all_its_parts_when_the_call_returns(path: Path) -> None:
