@@ -6,7 +6,7 @@ Every word goes through the real journal and the real queue; nothing here decide
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from typing import Any, Literal, Self
 
@@ -330,15 +330,11 @@ class Story:
     def trying(self) -> Iterator[None]:
         """What happens inside is undone at the end, so that many things can be tried on one state."""
         tick, outcome = self.tick, self.outcome
-        try:
-            with self.journal.database.transaction():
-                yield
-                raise _Undone
-        except _Undone:
-            pass
-        finally:
-            self.tick, self.outcome = tick, outcome
-            self.journal.reload()
+        with suppress(_Undone), self.journal.database.transaction():
+            yield
+            raise _Undone
+        self.tick, self.outcome = tick, outcome
+        self.journal.reload()
 
 
 class _Undone(Exception):

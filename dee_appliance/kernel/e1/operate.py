@@ -12,16 +12,7 @@ from dee_appliance.kernel.e1.input import TaskDone, Verb
 from dee_appliance.kernel.e1.plan import Branch, Call, End, SendEmail, SendSms, Split, Step, Task, Wait
 from dee_appliance.kernel.e1.run import TRANSITIONS, Run
 from dee_appliance.kernel.e1.sending import confirm, release, send_step
-from dee_appliance.kernel.e1.steps import (
-    WaitFailed,
-    close_attempt,
-    exit_met,
-    fail,
-    intend,
-    proceed,
-    requeue,
-    wait_due,
-)
+from dee_appliance.kernel.e1.steps import close_attempt, exit_met, intend, proceed, requeue, resume_wait
 from dee_appliance.kernel.e1.turn import Turn
 
 
@@ -62,6 +53,8 @@ def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
             return "outcome_unknown"
         case "retry" if state == "ACCEPTED":
             return "already_accepted"
+        case "retry" if state == "ABANDONED":
+            return "abandoned"
         case "resolve" if state != "UNKNOWN":
             return "nothing_to_resolve"
         case "resolve" if not cause.choice:
@@ -104,7 +97,8 @@ def _resume(turn: Turn, run: Run, cause: Verb) -> None:
         return
     run = turn.record(run, "resume", "resumed", detail)
     if run.status == "HELD":
-        requeue(turn, turn.move(run, "resume", "queue"))
+        # A stale send is held for a person to decide: this is the decision that it may still go.
+        requeue(turn, turn.move(run, "resume", "queue"), anew=run.reason == "stale")
         return
     _resume_paused(turn, run)
 
@@ -120,7 +114,7 @@ def _resume_paused(turn: Turn, run: Run) -> None:
         run = turn.move(run, "postpone", "start", due=turn.tick + (run.remaining or 0))
         turn.put(replace(run, paused_block="", remaining=None))
         return
-    block, remaining, target = run.paused_block, run.remaining, run.resume_to
+    block, remaining, target, now = run.paused_block, run.remaining or 0, run.resume_to, run.block
     run = turn.move(run, "resume", "queue", due=run.due)
     run = turn.put(replace(run, paused_block="", remaining=None, resume_to=""))
     if target:
@@ -130,25 +124,14 @@ def _resume_paused(turn: Turn, run: Run) -> None:
         return
     match block:
         case "wait":
-            _resume_wait(turn, run, remaining)
+            resume_wait(turn, run, remaining)
         case "task" | "backoff":
-            turn.move(run, "wait", "task" if block == "task" else "backoff", due=turn.tick + (remaining or 0))
+            turn.move(run, "wait", "task" if block == "task" else "backoff", due=turn.tick + remaining)
         case "flight" | "call":
-            turn.put(replace(run, block="flight" if block == "flight" else "call"))
+            # A call that the provider took during the pause is in progress now, and has a deadline.
+            turn.put(replace(run, block=now))
         case _:
             requeue(turn, run)
-
-
-def _resume_wait(turn: Turn, run: Run, remaining: int | None) -> None:
-    """A duration goes on with what was left of it; a local time or date stays the instant that it is."""
-    step = turn.plan_of(run).steps[run.step]
-    assert isinstance(step, Wait)
-    try:
-        due = turn.tick + (remaining or 0) if step.for_s is not None else wait_due(turn, run, step)
-    except WaitFailed as failure:
-        fail(turn, run, failure.code, action="wait")
-        return
-    turn.move(run, "wait", "wait", due=max(due, turn.tick))
 
 
 def _cancel(turn: Turn, run: Run, cause: Verb) -> None:
@@ -165,7 +148,7 @@ def _retry(turn: Turn, run: Run, cause: Verb) -> None:
         return
     step = turn.plan_of(run).steps[run.step]
     run = turn.move(run, "retry", "queue")
-    if isinstance(step, SendEmail | SendSms | Call):
+    if isinstance(step, SendEmail | SendSms | Call) and run.attempt:
         if exit_met(turn, run) is None:
             intend(turn, run, attempt=run.attempt + 1)
         return
@@ -188,7 +171,7 @@ def _resolve(turn: Turn, run: Run, cause: Verb) -> None:
             turn.mark(attempt, "ABANDONED")
             run = turn.move(run, "retry", "queue")
             if exit_met(turn, run) is None:
-                intend(turn, run, attempt=attempt.attempt + 1, resends=attempt.resends + 1)
+                intend(turn, run, attempt=attempt.attempt + 1, resend=True)
         case _:
             turn.move_attempt(attempt, "abandoned")
             turn.mark(attempt, "ABANDONED")

@@ -47,11 +47,11 @@ class WaitFailed(Exception):
 
 def proceed(turn: Turn, run: Run, target: str) -> Run:
     """Enter `target` and go on until the run is blocked or has ended."""
-    current: str | None = target
     for _ in range(MAX_TRANSITIONS):
-        if current is None:
+        run, following = _enter(turn, run, target)
+        if following is None:
             return run
-        run, current = _enter(turn, run, current)
+        target = following
     return fail(turn, run, "too_many_transitions")
 
 
@@ -166,9 +166,14 @@ def _begin(turn: Turn, run: Run, step: Step) -> tuple[Run, str | None]:
             return complete(turn, run, "end", step.outcome, {}), None
 
 
-def intend(turn: Turn, run: Run, *, attempt: int, resends: int = 0) -> Run:
-    """Queue one attempt of the run's current send step; the dispatcher pulls it through the gate. No permit exists yet."""
+def intend(turn: Turn, run: Run, *, attempt: int, resend: bool = False) -> Run:
+    """Queue one attempt of the run's current send step; the dispatcher pulls it through the gate. No permit exists yet.
+
+    `resend`: a person accepts that the contact may get it twice. What a deduplicating provider sees changes then, and stays so.
+    """
     step = turn.plan_of(run).steps[run.step]
+    before = turn.attempt_of(run)
+    resends = (0 if before is None else before.resends) + int(resend)
     key = run.send or send_key(turn.snapshot.lineage, run.run, run.step, run.visit)
     turn.put_attempt(
         Attempt(
@@ -258,7 +263,7 @@ def _own_zone(turn: Turn) -> str:
     return str(zones[0])
 
 
-def _leave_wait(turn: Turn, run: Run, outcome: str, target: str) -> tuple[Run, str | None]:
+def _leave_wait(turn: Turn, run: Run, outcome: str, target: str) -> tuple[Run, str]:
     detail: dict[str, object] = {"since": run.entered, "to": target}
     if run.due is not None and turn.tick > run.due:
         detail["late"] = turn.tick - run.due
@@ -277,6 +282,25 @@ def recheck_wait(turn: Turn, run: Run) -> Run:
         return fail(turn, run, "condition_failed", action="wait", detail={"code": failure.code, "name": failure.name})
     run, _ = _leave_wait(turn, replace(run, due=None), "met", step.then)
     return proceed(turn, run, step.then)
+
+
+def resume_wait(turn: Turn, run: Run, remaining: int) -> Run:
+    """Go on with a wait that a pause interrupted, unless its condition has come true meanwhile.
+
+    A duration has left what was left of it; a local time or a date stays the instant that it is.
+    """
+    step = turn.plan_of(run).steps[run.step]
+    assert isinstance(step, Wait)
+    try:
+        if condition_met(turn, run, step):
+            run, target = _leave_wait(turn, run, "met", str(step.then))
+            return proceed(turn, run, target)
+        due = turn.tick + remaining if step.for_s is not None else wait_due(turn, run, step)
+    except ConditionFailed as failure:
+        return fail(turn, run, "condition_failed", action="wait", detail={"code": failure.code, "name": failure.name})
+    except WaitFailed as failure:
+        return fail(turn, run, failure.code, action="wait")
+    return turn.move(run, "wait", "wait", due=max(due, turn.tick))
 
 
 # ---- timers ---------------------------------------------------------------------------------------------------------------------
@@ -321,11 +345,12 @@ def _wait_over(turn: Turn, run: Run) -> Run:
     return proceed(turn, run, step.next)
 
 
-def requeue(turn: Turn, run: Run) -> Run:
-    """Put a parked send back into the queue, from this tick on."""
+def requeue(turn: Turn, run: Run, *, anew: bool = False) -> Run:
+    """Put a parked send back into the queue, from this tick on. `anew`: its send_by counts from now."""
     attempt = turn.attempt_of(run)
     if attempt is not None and attempt.state == "PARKED":
-        turn.put_attempt(replace(turn.move_attempt(attempt, "release"), ready=turn.tick))
+        entered = turn.tick if anew else attempt.entered
+        turn.put_attempt(replace(turn.move_attempt(attempt, "release"), ready=turn.tick, entered=entered))
     return turn.put(replace(run, block="queue", due=None))
 
 
