@@ -311,9 +311,7 @@ def test_only_a_step_that_the_plan_calls_skippable_is_skipped() -> None:
 
 def test_a_skipped_send_never_leaves() -> None:
     with at(email("first", "second", skippable=True), email("second")) as story:
-        first = story.attempt()
         story.verb("skip")
-        assert story.journal.state.attempt(first.send_key, 1).state == "CANCELLED"  # type: ignore[union-attr]
         assert [permit.step for permit in story.pull()] == ["second"]
 
 

@@ -18,7 +18,7 @@ from dee_appliance.kernel.e1.input import (
     SuppressionSet,
 )
 from dee_appliance.kernel.e1.rules.question import ADDRESS_OF
-from dee_appliance.kernel.e1.run import ENDED, Consent, Run, StepMemory, Suppression
+from dee_appliance.kernel.e1.run import ENDED, Attempt, Consent, Run, StepMemory, Suppression
 from dee_appliance.kernel.e1.sending import call_outcome, confirm
 from dee_appliance.kernel.e1.steps import exit_met, recheck_wait
 from dee_appliance.kernel.e1.turn import Turn
@@ -53,10 +53,24 @@ def _event_of_send(turn: Turn, cause: Event, meaning: EventMeaning, run: Run) ->
     run = _count(turn, run, cause.name)
     word = f"bounced:{cause.kind or 'hard'}" if meaning.word == "bounced" else meaning.word
     run = _remember(turn, run, step, visit, word)
-    if meaning.confirms and attempt is not None and attempt.state == "UNKNOWN":
-        confirm(turn, run, attempt, outcome=meaning.call_outcome, cost_micros=cause.cost_micros)
-    elif meaning.call_outcome and attempt is not None and attempt.state in ("DISPATCHING", "ONGOING"):
-        call_outcome(turn, run, attempt, meaning.call_outcome, cause.cost_micros)
+    if attempt is not None:
+        _settle(turn, cause, meaning, run, attempt)
+
+
+def _settle(turn: Turn, cause: Event, meaning: EventMeaning, run: Run, attempt: Attempt) -> None:
+    """What the event proves about the attempt. What is open about a call is its outcome; no other news settles it."""
+    no_outcome = attempt.channel == "voice" and attempt.state != "DISPATCHING" and not meaning.call_outcome
+    if meaning.channel != attempt.channel or no_outcome:
+        return
+    match attempt.state:
+        case "UNKNOWN" if meaning.confirms:
+            confirm(turn, run, attempt, outcome=meaning.call_outcome, cost_micros=cause.cost_micros)
+        case "DISPATCHING" | "ONGOING" if meaning.call_outcome:
+            call_outcome(turn, run, attempt, meaning.call_outcome, cause.cost_micros)
+        case "DISPATCHING" if meaning.confirms and not attempt.resends:
+            turn.put_attempt(replace(attempt, taken=True))
+        case _:
+            pass
 
 
 def _count(turn: Turn, run: Run, name: str) -> Run:

@@ -200,6 +200,8 @@ class Attempt(Frozen, frozen=True, kw_only=True):
     entered: int = 0
     reserved: tuple[tuple[str, str, int, str], ...] = ()
     resends: int = 0
+    taken: bool = False
+    """A word of the provider has outrun its answer: it has the message, whatever the answer leaves open."""
 
 
 class Consent(Frozen, frozen=True, kw_only=True):

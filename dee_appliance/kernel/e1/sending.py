@@ -162,19 +162,31 @@ def answered(turn: Turn, cause: Answered, run: Run | None) -> None:
         turn.refuse("answer", "unknown_attempt")
         return
     if attempt.state != "DISPATCHING":
-        detail: dict[str, object] = {"about": attempt.step, "attempt": attempt.attempt, "state": attempt.state}
-        turn.record(run, "answer", "late", detail, extra=_evidence(attempt, cause))
+        _late(turn, run, attempt, cause)
         return
     _count_failures(turn, attempt, cause)
+    taken = cause.outcome == "accepted" or (cause.outcome == "unknown" and attempt.taken)
     match cause.outcome:
-        case "accepted" if attempt.channel == "voice":
-            _call_taken(turn, run, attempt, cause)
-        case "accepted":
-            _accepted(turn, run, attempt, cause)
         case "rejected":
             _rejected(turn, run, attempt, cause)
-        case "unknown":
+        case _ if taken and attempt.channel == "voice":
+            _call_taken(turn, run, attempt, cause)
+        case _ if taken:
+            _accepted(turn, run, attempt, cause)
+        case _:
             outcome_unknown(turn, run, attempt, {"attempt": attempt.attempt}, extra=_evidence(attempt, cause))
+
+
+def _late(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
+    """An answer to what is settled is evidence. To an unknown outcome it is the first certain fact."""
+    detail: dict[str, object] = {"about": attempt.step, "attempt": attempt.attempt, "state": attempt.state}
+    run = turn.record(run, "answer", "late", {**detail, "answer": cause.outcome}, extra=_evidence(attempt, cause))
+    if attempt.state != "UNKNOWN" or attempt.channel == "voice":
+        return
+    if cause.outcome == "accepted":
+        confirm(turn, run, attempt, cost_micros=cause.cost_micros)
+    elif cause.outcome == "rejected":
+        release(turn, run, attempt)
 
 
 def _evidence(attempt: Attempt, cause: Answered) -> dict[str, object]:
@@ -217,7 +229,7 @@ def _count_failures(turn: Turn, attempt: Attempt, cause: Answered) -> None:
 def _settle(turn: Turn, attempt: Attempt, cost_micros: int | None) -> None:
     for name, bucket, amount, kind in attempt.reserved:
         if kind == "money":
-            cost = amount if cost_micros is None else cost_micros
+            cost = amount if cost_micros is None or cost_micros < 0 else cost_micros
             turn.counters.append(CounterChange(name=name, bucket=bucket, settled=cost, reserved=-amount))
 
 
@@ -362,4 +374,5 @@ def release(turn: Turn, run: Run, attempt: Attempt) -> None:
     turn.move_attempt(attempt, "not_sent")
     turn.mark(attempt, "NOT_SENT")
     _give_back(turn, attempt)
-    turn.put(replace(run, reason="not_sent"))
+    if at_attempt(run, attempt) and run.status == "FAILED":
+        turn.put(replace(run, reason="not_sent"))
