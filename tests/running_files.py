@@ -7,6 +7,8 @@ from pathlib import Path
 from dee_appliance import Engine
 from dee_appliance.runtime.clock import Clock
 from dee_appliance.runtime.config import outbox_of
+from dee_appliance.runtime.reading import open_view
+from dee_appliance.runtime.reports import arming_of
 from dee_appliance.store.state_dir import StateDir
 
 RECOVER = 'recover = { on = ["transient"], attempts = 5, backoff = ["1s", "1s", "1s", "1s"] }'
@@ -30,7 +32,7 @@ template = "note"
 [[step]]
 id = "pause"
 do = "wait"
-for = "1s"
+for = "PAUSE"
 
 [[step]]
 id = "which"
@@ -72,12 +74,23 @@ limit = 1000000
 """
 
 
-def make_file(folder: Path, *, contacts: int, clock: Clock | None = None, name: str = "own.db") -> Engine:
-    """Make a file in which that many contacts are enrolled in the plan. Its memory outside lies in the folder too; it is not armed."""
+def make_file(
+    folder: Path,
+    *,
+    contacts: int,
+    clock: Clock | None = None,
+    name: str = "own.db",
+    pause: str = "1h",
+    plan: str = PLAN,
+) -> Engine:
+    """Make a file in which that many contacts are enrolled in a plan: send, wait for `pause`, branch, send.
+
+    Its memory outside lies in the folder too; it is not armed.
+    """
     state = StateDir(folder / "state")
     (folder / "templates").mkdir(exist_ok=True)
     (folder / "templates" / "note.eml.j2").write_text(TEMPLATE)
-    (folder / "plan.toml").write_text(PLAN)
+    (folder / "plan.toml").write_text(plan.replace("PAUSE", pause))
     (folder / "policy.toml").write_text(POLICY)
     engine = Engine.create(folder / name, policy=folder / "policy.toml", clock=clock, state_dir=state)
     engine.publish_plan(folder / "plan.toml")
@@ -93,6 +106,12 @@ def people(folder: Path, name: str, count: int) -> Path:
     rows = "".join(f"P{number},{name}-{number}@example.org,{number % 3}\n" for number in range(count))
     file.write_text("first_name,email,attribute.tier:int\n" + rows)
     return file
+
+
+def why_disarmed(path: Path, state: Path | None = None) -> str:
+    """Return why a file may not send, "" when it may. Its memory outside is `state`, or the folder beside it."""
+    with open_view(path) as view:
+        return arming_of(view, StateDir(state or path.parent / "state")).why
 
 
 def sent(path: Path) -> list[str]:
@@ -116,3 +135,27 @@ def holds(engine: Engine) -> list[tuple[str, str]]:
     """Return the shared holds of a file as (scope, reason)."""
     with engine.view() as view:
         return [(hold.scope, hold.reason) for hold in view.state.holds]
+
+
+class HandClock:
+    """A wall clock and a boot clock that a test sets, each by itself, and in any direction."""
+
+    def __init__(self, now: int) -> None:
+        self.wall = now
+        self.up = 1_000
+
+    def now(self) -> int:
+        """Return the wall clock."""
+        return self.wall
+
+    def boot(self) -> int:
+        """Return the boot clock."""
+        return self.up
+
+    def wait(self, seconds: float) -> None:
+        """Nothing passes by waiting."""
+
+    def go_on(self, seconds: int) -> None:
+        """Let time pass, as it should."""
+        self.wall += seconds
+        self.up += seconds

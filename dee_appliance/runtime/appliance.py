@@ -18,6 +18,7 @@ from dee_appliance.runtime.admission import Admission
 from dee_appliance.runtime.clock import Clock, SetClock, WallClock
 from dee_appliance.runtime.config import CHANNELS, channel_configs, config_path, read_config
 from dee_appliance.runtime.dispatcher import Dispatcher
+from dee_appliance.runtime.doubts import Doubts
 from dee_appliance.runtime.loop import Loop, LoopLimits
 from dee_appliance.runtime.shell import LiveShell
 from dee_appliance.runtime.world import SimulatedWorld, parse_shares
@@ -90,6 +91,7 @@ class Appliance:
             self.shell = LiveShell(self.database, self.journal.state)
             self.journal.shell = self.shell
             self.admission = Admission(self.journal)
+            self.doubts = None if self.simulated else Doubts(self.journal, self.clock)
             self.arming = self._arming()
         except BaseException:
             self.database.close()
@@ -151,6 +153,7 @@ class Appliance:
             self.admission,
             self.shell,
             self.clock,
+            doubts=self.doubts,
             dispatcher=self.dispatcher,
             barrier=self.barrier,
             world=world,

@@ -69,16 +69,25 @@ class SetClock:
 
 
 class ClockGuard:
-    """Notices when wall and boot clock disagree, and a long outage at the start. Each doubt is reported once."""
+    """Notices when wall and boot clock disagree, and a long outage at the start. Each doubt is reported once.
+
+    `undone_since`: since when the oldest thing waits that should have happened, None if nothing does.
+    """
 
     def __init__(
-        self, clock: Clock, last_tick: int, *, max_skew_s: int = MAX_SKEW_S, max_outage_s: int = MAX_OUTAGE_S
+        self,
+        clock: Clock,
+        last_tick: int,
+        *,
+        undone_since: int | None,
+        max_skew_s: int = MAX_SKEW_S,
+        max_outage_s: int = MAX_OUTAGE_S,
     ) -> None:
         self._clock = clock
         self._max_skew_s = max_skew_s
         self._doubt: Doubt | None = None
         self._rebase()
-        if clock.now() - last_tick > max_outage_s:
+        if undone_since is not None and clock.now() - max(last_tick, undone_since) > max_outage_s:
             self._doubt = "long_outage"
         elif last_tick - clock.now() > max_skew_s:
             self._doubt = "clock_jumped"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from dee_appliance.kernel.e1.input import Answered, Clock, HoldSet, Input, KIND_OF, Pull, encode_input
+from dee_appliance.kernel.e1.input import KIND_OF, Answered, Clock, Input, Pull, encode_input
 from dee_appliance.runtime.admission import arrived_by
-from dee_appliance.runtime.clock import MAX_SKEW_S, ClockGuard, SetClock
+from dee_appliance.runtime.clock import MAX_SKEW_S, SetClock
 from dee_appliance.store.inbox import InboxRow, append_unanswered
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dee_appliance.runtime.admission import Admission
     from dee_appliance.runtime.clock import Clock as TimeSource
     from dee_appliance.runtime.dispatcher import Dispatcher
+    from dee_appliance.runtime.doubts import Doubts
     from dee_appliance.runtime.shell import LiveShell
     from dee_appliance.store.journal import Journal
 
@@ -65,6 +66,7 @@ class Loop:
         shell: LiveShell,
         clock: TimeSource,
         *,
+        doubts: Doubts | None = None,
         dispatcher: Dispatcher | None = None,
         barrier: Barrier | None = None,
         world: World | None = None,
@@ -78,14 +80,10 @@ class Loop:
         self._barrier = barrier
         self._world = world
         self._limits = limits or LoopLimits()
-        self._guard = ClockGuard(clock, journal.last_tick, max_outage_s=self._max_outage_s())
+        self._doubts = doubts
         self._draining: int | None = None
         self._pulling = True
         self._unstaged: list[InboxRow] = []
-
-    def _max_outage_s(self) -> int:
-        value = self._journal.state.settings.get("clock.max_outage_s", 86_400)
-        return value if isinstance(value, int) else 86_400
 
     def recover(self) -> int:
         """At the start: what was in flight when the process died has an unknown outcome. Returns how many attempts."""
@@ -159,6 +157,9 @@ class Loop:
     # ---- one transaction ----------------------------------------------------------------------------------------------------------
 
     def _collect(self, patience_s: float) -> None:
+        """Collect what this process itself has to say: a doubt about the time before anything else, then answers."""
+        if self._doubts is not None:
+            self._unstaged.extend(self._doubts.rows())
         if self._dispatcher is not None:
             self._unstaged.extend(self._dispatcher.answers(self._now(), patience_s))
 
@@ -171,17 +172,7 @@ class Loop:
             or (received is not None and received <= self._arrived())
             or (due is not None and due <= now)
             or self._can_pull()
-            or self._guard_doubts()
         )
-
-    def _guard_doubts(self) -> bool:
-        doubt = self._guard.take_doubt()
-        if doubt is not None:
-            halt = HoldSet(scope="*", on=True, reason=doubt, actor=SOURCE)
-            self._unstaged.append(
-                InboxRow(source=SOURCE, received=self._now(), kind="hold.set", payload=encode_input(halt))
-            )
-        return doubt is not None
 
     def _can_pull(self) -> bool:
         dispatcher = self._dispatcher
@@ -198,8 +189,10 @@ class Loop:
                 admitted = self._admission.admit(now, self._limits.rows + staged, self._arrived())
                 if any(kind in REWRITES for kind, _ in admitted):
                     self._shell.forget()
-                self._fire(now)
                 more = self._admission.urgent(self._arrived())
+                if not more:
+                    # The clock never passes a row that waits: a reply at noon is older than a timeout at one.
+                    self._fire(now)
                 if self._pulling and not more and self._draining is None and self._in_step():
                     self._pull(now)
                 journal.flush()
