@@ -50,7 +50,7 @@ def budget_lines(report: BudgetReport) -> Iterator[str]:
         yield f"  {_bar(one.settled_micros + one.reserved_micros, one.limit_micros)} {spent_text(one)}"
     for limit in report.limits:
         yield f"  {_bar(limit.used, limit.limit)} {counted_text(limit)}"
-        if len(limit.days) > 1:
+        if any(day.day != limit.day for day in limit.days):
             yield f"  {' ' * BAR} {', '.join(f'{day.day} {day.used:,}' for day in limit.days)}"
     if not report.budgets and not report.limits:
         yield "  no budget and no daily limit is set: dee policy show"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_the_log_begins_at_tick_0_and_has_no_gap(report_file: ReportFile) -> Non
     lines = read(report_file)
     assert [line.seq for line in lines] == list(range(len(lines)))
     assert (lines[0].tick, lines[0].action, lines[0].utc) == (0, "genesis", "2026-11-18T11:06:40Z")
-    assert all(earlier.tick <= later.tick for earlier, later in zip(lines, lines[1:], strict=False))
+    assert all(earlier.tick <= later.tick for earlier, later in itertools.pairwise(lines))
 
 
 def test_every_line_names_its_own_hash_and_the_one_before(report_file: ReportFile) -> None:
@@ -79,7 +80,7 @@ def test_an_outcome_has_its_entries(report_file: ReportFile) -> None:
     assert [(line.action, line.step) for line in lines] == [("call", "ring")]
 
 
-@pytest.mark.parametrize("after", [-1, 0, 1, 612, 613, 259_200, 10_000_000])
+@pytest.mark.parametrize("after", [-1, 0, 1, 9, 10, 259_200, 10_000_000])
 def test_a_time_begins_with_its_first_entry_and_ends_before_its_last(report_file: ReportFile, after: int) -> None:
     lines = read(report_file)
     assert read(report_file, after=START + after) == [line for line in lines if line.tick >= after]
@@ -119,18 +120,19 @@ def test_what_does_not_exist_is_refused(report_file: ReportFile) -> None:
 
 def test_following_gives_what_there_is_and_then_what_is_added_once(tmp_path: Path) -> None:
     engine = Engine.create(tmp_path / "x.db", simulated=True, start=START)
-    seen: list[str] = []
+    steps = iter([engine.halt, engine.release])
 
     def wait(seconds: float) -> None:
-        del seconds
-        if "release" in seen:
+        assert 0 < seconds < 1
+        step = next(steps, None)
+        if step is None:
             raise EnoughError
-        engine.release() if "halt" in seen else engine.halt()
+        step()
 
+    seen: list[LogLine] = []
     with engine.view() as view, pytest.raises(EnoughError):
-        for line in follow(view, LogFilter(limit=1), wait):
-            seen.append(line.action)
-    assert seen == ["config", "halt", "release"]
+        seen.extend(follow(view, LogFilter(limit=1), wait))
+    assert [line.action for line in seen] == ["config", "halt", "release"]
 
 
 def test_a_body_that_is_no_entry_is_evidence_against_the_file(report_file: ReportFile, tmp_path: Path) -> None:

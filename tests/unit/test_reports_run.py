@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from report_files import START, ReportFile, moving_file, report_file
+from report_files import START, WELCOME, ReportFile, made_file, moving_file, report_file, serve_until
 from store_files import bare_connection
 
 from dee_appliance import Engine
@@ -42,7 +42,7 @@ def test_a_reply_is_told_with_the_wait_it_ended(report_file: ReportFile) -> None
         ("done", "hello", "e-mail handed to the provider"),
         ("done", "hello", "e-mail accepted by the provider → listen"),
         ("event", "listen", "email.replied about hello"),
-        ("done", "listen", 'replied("hello") is true after 10m12s → won'),
+        ("done", "listen", 'replied("hello") is true after 9s → won'),
         ("done", "won", "ends as won"),
     ]
     assert (report.status, report.reason, report.name) == ("COMPLETED", "won", "Ana Replied")
@@ -52,7 +52,7 @@ def test_a_retried_send_is_told_with_both_attempts(report_file: ReportFile) -> N
     report = show(report_file, "dora")
     sends = [(moment.outcome, moment.attempt) for moment in report.timeline if moment.action == "send_email"]
     assert sends == [("dispatched", 1), ("rejected", 1), ("dispatched", 2), ("accepted", 2)]
-    assert report.timeline[2].text == "e-mail not sent: transient, deferred; next attempt 2026-11-18 11:16:52 +00:00"
+    assert report.timeline[2].text == "e-mail not sent: transient, deferred; next attempt 2026-11-18 11:06:49 +00:00"
     assert {moment.message_id for moment in report.timeline if moment.send} == {
         f"<{report.timeline[1].send}@example.com>"
     }
@@ -132,8 +132,7 @@ def test_a_wait_says_for_what_and_until_when(moving_file: ReportFile) -> None:
 def test_a_pause_between_attempts_says_when_the_next_one_is(moving_file: ReportFile) -> None:
     what, why, at = following(moving_file, "dora")
     assert (what, why) == ("attempt 2 of hello", "the last one was rejected transient")
-    assert at is not None
-    assert at > "2026-11-18T19:16:40Z"
+    assert at == "2026-11-18T19:06:49Z"
 
 
 def test_a_task_says_what_a_person_is_to_do(moving_file: ReportFile) -> None:
@@ -166,8 +165,6 @@ def test_a_send_behind_a_halt_says_who_halted(report_file: ReportFile) -> None:
 
 
 def test_a_send_behind_a_daily_limit_says_how_full_it_is_and_when_it_opens(tmp_path: Path) -> None:
-    from report_files import WELCOME, made_file, serve_until
-
     engine, contacts = made_file(tmp_path, START)
     (tmp_path / "welcome.toml").write_text(WELCOME.replace("version = 1", "version = 2").replace("50", "2"))
     engine.publish_plan(tmp_path / "welcome.toml")
@@ -192,7 +189,7 @@ def test_a_hold_says_until_when(report_file: ReportFile) -> None:
 def test_what_is_paused_waits_for_a_person_and_keeps_its_time(report_file: ReportFile) -> None:
     what, why, at = following(report_file, "gil")
     assert (what, at) == ("nothing before a person resumes it", None)
-    assert why == "paused by an operator, 2d23h49m48s were left"
+    assert why == "paused by an operator, 2d23h59m51s were left"
 
 
 def test_an_unknown_outcome_offers_to_resolve_it(report_file: ReportFile) -> None:
@@ -232,15 +229,14 @@ def test_the_verbs_that_are_offered_are_those_that_work(report_file: ReportFile,
         for choice in show(report_file, name).next.choices
     }
     verbs: list[tuple[VerbName, Choice]] = [
-        *((verb, "") for verb in ("pause", "resume", "cancel", "retry", "skip")),  # type: ignore[list-item]  # all are verbs
-        *(("resolve", choice) for choice in ("delivered", "not-delivered", "resend")),  # type: ignore[list-item]
+        *((verb, "") for verb in ("pause", "resume", "cancel", "retry", "skip")),
+        *(("resolve", choice) for choice in ("delivered", "not-delivered", "resend")),
     ]
     working = set()
     for position, (verb, choice) in enumerate(verbs):
         folder = tmp_path / str(position)
         folder.mkdir()
-        outcome = copied(report_file, folder).operate(verb, [run], choice=choice).replies[0].outcome
-        if outcome == "done":
+        if copied(report_file, folder).operate(verb, [run], choice=choice).outcomes == {"done": 1}:
             working.add(f"{verb} --as {choice}" if choice else verb)
     assert offered == working
 
@@ -268,7 +264,7 @@ def test_a_changed_entry_breaks_the_chain_of_its_run(report_file: ReportFile, tm
     seq = show(report_file, "ana").timeline[2].seq
     with bare_connection(engine.path) as connection:
         ((body,),) = connection.execute("SELECT body FROM audit WHERE seq = ?", (seq,)).fetchall()
-        forged = body.replace('"outcome":"accepted"', '"outcome":"rejected"')
+        forged = str(body).replace('"outcome":"accepted"', '"outcome":"rejected"')
         leaf = leaf_hash(forged.encode())
         changed = "?" if rehash else "coalesce(leaf, ?)"
         connection.execute(

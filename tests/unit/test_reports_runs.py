@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def test_runs_come_in_the_order_of_enrolment(report_file: ReportFile) -> None:
 
 def test_every_combination_of_filters_gives_what_a_plain_look_gives(report_file: ReportFile) -> None:
     rows = read(report_file)
-    choices = {
+    choices: dict[str, list[str | int | None]] = {
         "status": ["", "FAILED", "COMPLETED", "PENDING"],
         "plan": ["", "welcome", "notice"],
         "contact": ["", report_file.contacts["hana"], report_file.contacts["ben"]],
@@ -46,7 +47,7 @@ def test_every_combination_of_filters_gives_what_a_plain_look_gives(report_file:
     assert found > len(rows)
 
 
-def fits(row: RunRow, chosen: dict[str, object]) -> bool:
+def fits(row: RunRow, chosen: Mapping[str, object]) -> bool:
     after = chosen["after"]
     return (
         chosen["status"] in ("", row.status)
@@ -59,7 +60,7 @@ def fits(row: RunRow, chosen: dict[str, object]) -> bool:
 
 def test_before_is_the_rest_of_after(report_file: ReportFile) -> None:
     rows = read(report_file)
-    for tick in (START, START + 612, START + 259_200, START + 10**7):
+    for tick in (START, START + 9, START + 259_200, START + 10**7):
         early, late = read(report_file, before=tick), read(report_file, after=tick)
         assert sorted(early + late, key=lambda row: row.no) == rows
 
@@ -129,6 +130,6 @@ def whole_status(file: ReportFile) -> None:
 
 def seconds(work: object) -> float:
     assert callable(work)
-    begun = time.perf_counter()
+    begun = time.process_time()
     work()
-    return time.perf_counter() - begun
+    return time.process_time() - begun
