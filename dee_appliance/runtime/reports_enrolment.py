@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.authoring.notation import format_duration
+from dee_appliance.runtime.refusal import said
 from dee_appliance.runtime.reports_timeline import plan_of_label
 from dee_appliance.runtime.reports_view import Instant, times_of
 
@@ -43,19 +44,9 @@ def refusals_of(view: View, log: Log, contact: Contact, plan: str = "") -> Itera
         yield Refusal(entry=line.seq, at=times.at(line.tick + view.epoch), plan=label, code=code, text=text)
 
 
-WORDS: dict[str, str] = {
-    "unknown_contact": "the contact was not in the file",
-    "erased": "the contact had been erased",
-    "attribute_type": "an attribute of the contact was not of the type that the plan declares",
-    "already_enrolled": "the contact had been through the plan, and the plan lets nobody in twice",
-    "still_live": "an earlier run of the plan was still live",
-}
-"""The kernel's codes that need no values."""
-
-
 def _text(code: str, label: str, plan: Plan | None, contact: Contact) -> str:
     if plan is None:
-        return WORDS.get(code, f"there is no plan {label}")
+        return f"there was no plan {label}" if code == "unknown_plan" else said(code)
     match code:
         case "missing_attribute":
             missing = [name for name in plan.required if name not in contact.attributes]
@@ -68,4 +59,4 @@ def _text(code: str, label: str, plan: Plan | None, contact: Contact) -> str:
         case "exclusive":
             return f"another {plan.purpose} run of the contact was live, and the plan wants to be the only one"
         case _:
-            return WORDS.get(code, code.replace("_", " "))
+            return said(code)

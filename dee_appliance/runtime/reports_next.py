@@ -32,7 +32,7 @@ REQUIRES: dict[str, str] = {
     "outcome_unknown": "manual resolution as delivered, not-delivered or resend",
     "confirmed": "manual resume",
     "not_sent": "manual retry",
-    "abandoned": "manual retry",
+    "abandoned": "manual skip or cancel",
 }
 """What a failed run needs; everything that is not listed needs REQUIRES_DEFAULT."""
 REQUIRES_DEFAULT = "manual retry or policy resolution"
@@ -216,9 +216,19 @@ REASONS: dict[str, str] = {
     "absent_attribute": "the contact has no such date",
     "bad_date": "the contact's date is no date",
     "outside_hours": "it is outside the permitted hours",
+    "never_open": "no permitted hour comes within 14 days",
     "stale": "it is later than the step's send_by",
     "not_a_guest": "trial mode: the address is not on the guest list",
+    "no_address": "the contact has no address for this channel",
+    "suppressed": "the contact or its address is suppressed",
+    "no_consent": "no consent is in force",
+    "consent_class": "the consent is of a class that does not count here",
+    "daily_limit": "the day's limit is used up",
+    "budget": "the budget does not cover it",
+    "no_rate": "no price is known for it, so the budget cannot be kept",
+    "currency": "the budget is in another currency than the prices",
     "operator": "an operator did it",
+    "erased": "the contact was erased",
 }
 """The kernel's closed reasons in words."""
 
@@ -227,7 +237,7 @@ def reason_text(reason: str, step: str = "") -> str:
     """Write a reason as `reason(step): words`."""
     head = f"{reason}({step})" if step else reason
     code, _, rest = reason.partition(":")
-    words = f"the gate refused it: {rest}" if code == "denied" else REASONS.get(reason, "")
+    words = REASONS.get(rest if code == "denied" else reason, "")
     return f"{head}: {words}" if words else head
 
 
@@ -245,7 +255,6 @@ def _choices(view: View, run: Run, plan: CompiledPlan, snapshot: Snapshot) -> tu
         Verb(run=run.run, verb="pause"),
         Verb(run=run.run, verb="cancel"),
     ]
-    attempt = snapshot.attempts.get(run.no)
     found: list[Choice] = []
     for verb in wanted:
         step = plan.steps.get(run.step)
@@ -253,16 +262,16 @@ def _choices(view: View, run: Run, plan: CompiledPlan, snapshot: Snapshot) -> tu
         if refusal(turn, run, verb) is not None or (verb.verb == "skip" and isinstance(step, Split | End)):
             continue
         command = f"dee run {verb.verb} {run.run}" + (f" --as {verb.choice}" if verb.choice else "")
-        found.append(Choice(verb=verb.verb, command=command, effect=_effect(verb, run, step, attempt)))
+        found.append(Choice(verb=verb.verb, command=command, effect=_effect(verb, run, step)))
     return tuple(found)
 
 
-def _effect(verb: Verb, run: Run, step: Step | None, attempt: Attempt | None) -> str:
+def _effect(verb: Verb, run: Run, step: Step | None) -> str:
     match verb.verb:
         case "resume":
             return _effect_of_resume(run, step)
         case "retry":
-            again = f"as attempt {run.attempt + 1}" if attempt is not None else "from its start"
+            again = f"as attempt {run.attempt + 1}" if run.attempt else "from its start"
             return f"does {run.step or 'the first step'} again {again}; exits and the gate are asked again"
         case "resolve":
             return _effect_of_resolve(verb.choice, step)
@@ -280,6 +289,8 @@ def _effect_of_resume(run: Run, step: Step | None) -> str:
         outcome = "accepted" if memory is None else memory.outcome
         target = step.on.get(outcome, step.next) if isinstance(step, SendEmail | SendSms | Call) else ""
         return f"takes {run.step} as done ({outcome}) and goes on to {target}"
+    if run.status == "HELD" and run.reason == "stale":
+        return "decides that it may still go: send_by counts from now, and the gate is asked again"
     if run.status == "HELD":
         return "asks the gate again now; nothing is sent past it"
     return "goes on where it was paused"

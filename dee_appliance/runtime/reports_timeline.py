@@ -11,6 +11,7 @@ import msgspec
 
 from dee_appliance.authoring.notation import format_duration
 from dee_appliance.kernel.e1.plan import CHANNEL_OF, Branch, Wait
+from dee_appliance.runtime.refusal import said
 from dee_appliance.runtime.reports_gate import ConsentRelied, GateReader, Rung
 from dee_appliance.runtime.reports_view import Instant, Times, times_of
 
@@ -112,7 +113,7 @@ class Teller:
 
     def _text(self, line: LogLine, plan: CompiledPlan | None) -> str:
         if line.outcome == "rejected" and "code" in line.detail:
-            return f"refused: {line.detail['code']}"
+            return f"refused: {said(str(line.detail['code']))} ({line.detail['code']})"
         match line.action:
             case "send_email" | "send_sms" | "call":
                 return self._sending(line)
@@ -304,7 +305,7 @@ def _told_of_contact(line: LogLine) -> str:
         case "erase":
             return f"erasure {outcome} ({detail.get('basis')})"
         case "answer":
-            return f"a later answer about {detail.get('about')} is kept as evidence"
+            return f"late answer about {detail.get('about')}: {detail.get('answer', 'kept as evidence')}"
         case action:
             reason = f": {detail['reason']}" if "reason" in detail else ""
             return f"{action} {outcome}{reason}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from store_files import bare_connection
 from dee_appliance import Engine
 from dee_appliance.engine import Choice, VerbName
 from dee_appliance.errors import Refused
+from dee_appliance.kernel.e1 import machine
 from dee_appliance.kernel.e1.encoding import leaf_hash
 from dee_appliance.runtime.reports import RunReport, run_show
-from dee_appliance.runtime.reports_next import next_action
+from dee_appliance.runtime.reports_next import REASONS, next_action, reason_text
 from dee_appliance.runtime.reports_runs import find_run
 from dee_appliance.runtime.reports_view import Times
 
@@ -218,6 +220,28 @@ def test_a_file_that_may_not_send_says_so(report_file: ReportFile, tmp_path: Pat
     with engine.view() as view:
         found = run_show(view, report_file.run("hana", "notice"), disarmed="this is a copy").next
     assert found.why.endswith("nothing leaves this file: this is a copy")
+
+
+def reasons_of_the_kernel() -> set[str]:
+    """Every reason that stands in the kernel's source: of failures, of rules, of waits that cannot be computed."""
+    found = set()
+    for path in sorted(Path(machine.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            named = [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
+            placed = {"fail": node.args[2:3], "WaitFailed": node.args[:1], "RuleAnswer": []}.get(node.func.id)
+            for value in [] if placed is None else [*placed, *named]:
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    found.add(value.value)
+    return found
+
+
+def test_every_reason_of_the_kernel_has_words() -> None:
+    reasons = reasons_of_the_kernel()
+    assert {"outcome_unknown", "no_consent", "unknown_zone", "outside_hours"} <= reasons
+    assert reasons - REASONS.keys() == set()
+    assert reason_text("denied:no_consent", "hello") == "denied:no_consent(hello): no consent is in force"
 
 
 @pytest.mark.slow

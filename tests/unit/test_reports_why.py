@@ -171,7 +171,7 @@ def test_a_contact_that_somebody_asked_for_and_the_file_never_had_is_explained(t
         found = why(view, "c_never")
     assert (found.contact, [(one.code, one.text) for one in found.refused]) == (
         "c_never",
-        [("unknown_plan", "there is no plan welcome")],
+        [("unknown_plan", "there was no plan welcome")],
     )
 
 
