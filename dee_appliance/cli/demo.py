@@ -103,6 +103,6 @@ def _next(session: Session, done: Demo, finished: str) -> None:
         f"dee why {done.told} --db {file}",
         f"dee log --db {file} --limit 20",
         f"dee contact find example.org --db {file}",
-        f"dee simulate sales-outreach --db {file} --assume replied=20%",
+        f"dee simulate sales-outreach --db {file} --assume replied=20% --start 2026-06-01",
     ):
         session.out.line(f"  {text}")

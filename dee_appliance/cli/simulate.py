@@ -19,11 +19,21 @@ MICROS = 1_000_000
 
 @command()
 @click.argument("plan")
-@click.option("--contacts", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A CSV file to import into the copy first. [default: the file's own contacts]")
+@click.option(
+    "--contacts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A CSV file to import into the copy first. [default: the file's own contacts]",
+)
 @click.option("--start", metavar="TIME", help="When it begins (UTC). [default: now]")
 @click.option("--assume", default="", metavar="NAME=SHARE%,…", help="What recipients do, as replied=4%,bounced=1%.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, other recipients.")
-@click.option("--consent", "consents", multiple=True, metavar="CHANNEL[:PURPOSE]", help="Assume this consent of every imported contact.")
+@click.option(
+    "--consent",
+    "consents",
+    multiple=True,
+    metavar="CHANNEL[:PURPOSE]",
+    help="Assume this consent of every imported contact.",
+)
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="As for `dee contact import`.")
 @click.option("--alone", is_flag=True, help="Without the runs that are live in the file now.")
 def simulate(
@@ -65,7 +75,9 @@ def simulate(
     )
     with session.progress("simulating, tick") as progress:
         shown = run_simulation(session.path, options, progress=progress)
-    session.out.record({"plan": shown.plan, "contacts": shown.contacts, "imported": shown.imported, "forecast": shown.forecast})
+    session.out.record(
+        {"plan": shown.plan, "contacts": shown.contacts, "imported": shown.imported, "forecast": shown.forecast}
+    )
     if shown.imported is not None:
         session.out.line(imported_line(shown.imported))
     for line in forecast_lines(shown.plan, shown.forecast):
@@ -74,7 +86,12 @@ def simulate(
 
 def imported_line(report: ImportReport) -> str:
     """Say in one line what an import did."""
-    parts = [(report.new, "new"), (report.changed, "changed"), (report.same, "same"), (report.kept, "kept as they were")]
+    parts = [
+        (report.new, "new"),
+        (report.changed, "changed"),
+        (report.same, "same"),
+        (report.kept, "kept as they were"),
+    ]
     parts += [(report.duplicate, "duplicates"), (report.rejected, "rejected"), (report.conflict, "in conflict")]
     told = ", ".join(f"{count:,} {word}" for count, word in parts if count)
     return f"{report.rows:,} rows: {told or 'nothing to do'}"
@@ -98,7 +115,7 @@ def forecast_lines(plan: str, forecast: Forecast) -> list[str]:
         if counts:
             lines.append(f"{word}: {_counts(counts)}")
     for name, micros in forecast.cost_micros.items():
-        lines.append(f"cost: {_money(micros)} {forecast.currency} of {name}")
+        lines.append(f"cost: {_money(micros)} {forecast.currency} (rule {name})")
     return lines
 
 

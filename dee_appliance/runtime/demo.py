@@ -9,23 +9,21 @@ shows them.
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from dee_appliance.engine import Engine
 from dee_appliance.errors import Refused
-from dee_appliance.kernel.e1.encoding import base32, derived
 from dee_appliance.runtime.config import config_path
 from dee_appliance.runtime.examples import example
 from dee_appliance.runtime.forecast import Forecast, read_forecast
-from dee_appliance.runtime.importing import ConsentGrant, ImportReport
+from dee_appliance.runtime.importing import ConsentGrant, ImportReport, fixed_ids
 from dee_appliance.runtime.mail_server import LOOPBACK, MailServer
 from dee_appliance.runtime.reports_runs import RunFilter, select_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 START = 1_767_600_000
@@ -65,7 +63,7 @@ def run_demo(folder: Path, say: Callable[[str], None], progress: Callable[[int],
         source / "contacts.csv",
         allow_rejects=True,
         rejects=folder / "contacts.rejects.csv",
-        draw_id=_ids().__next__,
+        draw_id=fixed_ids("dee.demo.v1"),
         consents=(ConsentGrant(channel="email", source="demo"), ConsentGrant(channel="voice", source="demo")),
     )
     enrolled = engine.enroll(PLAN).rows
@@ -75,15 +73,9 @@ def run_demo(folder: Path, say: Callable[[str], None], progress: Callable[[int],
         engine.serve(until_idle=True, progress=progress)
         messages = server.count
     with engine.view() as view:
-        forecast = read_forecast(view, 0, PLAN)
+        forecast = read_forecast(view, 0, PLAN, {})
         told = next(row.run for row in select_runs(view, RunFilter(status="COMPLETED", reason=TOLD_OUTCOME)))
     return Demo(file=str(file), imported=imported, enrolled=enrolled, messages=messages, forecast=forecast, told=told)
-
-
-def _ids() -> Iterator[str]:
-    """Make contact ids. A simulated recipient is a function of the run, hence of the id: random ones would tell another story."""
-    for number in count():
-        yield "c_" + base32(derived("dee.demo.v1", str(number).encode()), 26)
 
 
 def _configure(file: Path, port: int) -> None:

@@ -35,9 +35,9 @@ class Forecast(msgspec.Struct, kw_only=True):
     denied: dict[str, int] = {}
     events: dict[str, int] = {}
     outcomes: dict[str, int] = {}
-    """How the plan's runs ended: the outcome, or FAILED with its reason."""
+    """How the plan's runs that moved stand in the end: the outcome, or FAILED with its reason."""
     cost_micros: dict[str, int] = {}
-    """What budgets would have settled and reserved, by counter."""
+    """What budgets would have settled and reserved more, by rule."""
     currency: str = ""
     first_tick: int = 0
     finish_tick: int = 0
@@ -53,6 +53,7 @@ class _Core(msgspec.Struct):
 
 class _Body(msgspec.Struct):
     core: _Core
+    run: str | None = None
 
 
 class _Outcome(msgspec.Struct):
@@ -63,21 +64,35 @@ _body_decoder = msgspec.json.Decoder(_Body)
 _outcome_decoder = msgspec.json.Decoder(_Outcome)
 
 
-def read_forecast(view: View, first: int, plan: str) -> Forecast:
-    """Read the log from entry `first` on, and the runs of the plan."""
+def read_forecast(view: View, first: int, plan: str, spent: dict[str, int]) -> Forecast:
+    """Read the log from entry `first` on, and how the plan's runs stand that have entries there.
+
+    `spent` is what `spent_micros` gave when the log had come that far.
+    """
     queries = load_queries(ForecastQueries, "forecast")
     forecast = Forecast(currency=view.state.policy()[0].currency)
-    for (body,) in view.database.stream(queries.select_bodies_from, (first,)):
-        _count(forecast, _body_decoder.decode(body).core, plan)
-    for status, body in view.database.stream(queries.select_outcomes, (plan,)):
-        reason = _outcome_decoder.decode(body).reason
-        _add(forecast.outcomes, reason if status == "COMPLETED" else f"{status} {reason}".strip())
-    policy, _ = view.state.policy()
-    for rule in policy.rules:
+    moved: set[str | None] = set()
+    for (text,) in view.database.stream(queries.select_bodies_from, (first,)):
+        body = _body_decoder.decode(text)
+        moved.add(body.run)
+        _count(forecast, body.core, plan)
+    for run, status, text in view.database.stream(queries.select_outcomes, (plan,)):
+        if run in moved:
+            reason = _outcome_decoder.decode(text).reason
+            _add(forecast.outcomes, reason if status == "COMPLETED" else f"{status} {reason}".strip())
+    for rule, micros in spent_micros(view).items():
+        forecast.cost_micros[rule] = micros - spent.get(rule, 0)
+    return forecast
+
+
+def spent_micros(view: View) -> dict[str, int]:
+    """Return what each budget of the file has settled and reserved so far, by rule."""
+    spent: dict[str, int] = {}
+    for rule in view.state.policy()[0].rules:
         if getattr(rule, "limit_micros", None) is not None:
             settled, reserved = view.state.counters([(rule.id, "total")])[(rule.id, "total")]
-            forecast.cost_micros[rule.id] = settled + reserved
-    return forecast
+            spent[rule.id] = settled + reserved
+    return spent
 
 
 def _add(counts: dict[str, int], key: str) -> None:

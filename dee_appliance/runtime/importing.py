@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +18,7 @@ from dee_appliance.intake.contacts import (
 from dee_appliance.intake.csv_import import ImportOptions, read_contacts
 from dee_appliance.intake.facts import address_tokens
 from dee_appliance.intake.rejects import Reject, RejectsFile
-from dee_appliance.kernel.e1.encoding import canonical
+from dee_appliance.kernel.e1.encoding import base32, canonical, derived
 from dee_appliance.kernel.e1.input import ConsentSet, ContactPut, encode_input
 from dee_appliance.store.inbox import InboxRow
 from dee_appliance.store.vault import FILE, Vault
@@ -60,6 +61,15 @@ class ConsentGrant(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str = "*"
     consent_class: str = "express"
     source: str = SOURCE
+
+
+def fixed_ids(domain: str, *parts: str) -> Callable[[], str]:
+    """Return a source of contact ids that gives the same ids each time, for files that never send.
+
+    A simulated recipient is a function of the run, hence of the contact's id: random ids would tell another story each time.
+    """
+    numbers = count()
+    return lambda: "c_" + base32(derived(domain, *(part.encode() for part in (*parts, str(next(numbers))))), 26)
 
 
 class ContactReader:
@@ -188,11 +198,11 @@ def _consent_row(contact: str, grant: ConsentGrant, now: int) -> InboxRow:
 def scan_rejects(plan: ImportPlan, path: Path | None, on_reject: Callable[[Reject], None] | None = None) -> int:
     """Make one pass over the file, write its rejects to `path` (no file is made when there are none) and return how many."""
     rejects = None if path is None else RejectsFile(path, plan.header)
-    count = 0
+    rejected = 0
 
     def note(reject: Reject) -> None:
-        nonlocal count
-        count += 1
+        nonlocal rejected
+        rejected += 1
         if rejects is not None:
             rejects.write(reject)
         if on_reject is not None:
@@ -203,4 +213,4 @@ def scan_rejects(plan: ImportPlan, path: Path | None, on_reject: Callable[[Rejec
     finally:
         if rejects is not None:
             rejects.close()
-    return count
+    return rejected

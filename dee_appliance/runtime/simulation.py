@@ -20,8 +20,8 @@ from dee_appliance.kernel.e1.input import KIND_OF, Enroll, Input, PlanPublish, V
 from dee_appliance.runtime.admission import arrived_by
 from dee_appliance.runtime.appliance import Appliance, Rehearsal, open_appliance
 from dee_appliance.runtime.clock import SetClock
-from dee_appliance.runtime.forecast import Forecast, read_forecast
-from dee_appliance.runtime.importing import ConsentGrant, ContactReader, Importer, ImportReport
+from dee_appliance.runtime.forecast import Forecast, read_forecast, spent_micros
+from dee_appliance.runtime.importing import ConsentGrant, ContactReader, Importer, ImportReport, fixed_ids
 from dee_appliance.runtime.reading import View, open_view
 from dee_appliance.runtime.service import serve
 from dee_appliance.store.inbox import InboxRow, append_rows
@@ -80,6 +80,7 @@ def simulate(file: Path, options: SimulationOptions, *, progress: Callable[[int]
             clock = SetClock(max(options.start, view.last_tick))
         with open_appliance(copy, "dee simulate", clock=clock, state_dir=state_dir, rehearsal=rehearsal) as appliance:
             first = appliance.journal.chain.next_seq
+            spent = spent_micros(View(appliance.database))
             plan = _use_plan(appliance, options.plan)
             if options.alone:
                 _cancel_others(appliance)
@@ -87,7 +88,7 @@ def simulate(file: Path, options: SimulationOptions, *, progress: Callable[[int]
             contacts = _enroll(appliance, plan)
             serve(appliance, until_idle=True, progress=progress)
         with open_view(copy) as view:
-            forecast = read_forecast(view, first, plan)
+            forecast = read_forecast(view, first, plan, spent)
     return Simulated(plan=plan, contacts=contacts, imported=imported, forecast=forecast)
 
 
@@ -162,6 +163,7 @@ def _import(appliance: Appliance, options: SimulationOptions) -> ImportReport | 
         update=True,
         consents=options.consents,
         job=SOURCE,
+        draw_id=fixed_ids("dee.simulation.v1", str(options.seed)),
     )
     _submit(appliance, importer.rows(importer.open(options.contacts)))
     return importer.report

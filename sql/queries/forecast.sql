@@ -4,4 +4,4 @@ SELECT body FROM audit WHERE seq >= ? ORDER BY seq;
 
 -- name: select_outcomes
 -- How the runs of a plan stand.
-SELECT status, body FROM run WHERE plan = ? ORDER BY run_no;
+SELECT run, status, body FROM run WHERE plan = ? ORDER BY run_no;
