@@ -275,13 +275,53 @@ def write_plain_file(path: Path, runs: int) -> Path:
     return path
 
 
+SMALL_ZONES: dict[str, object] = {
+    "version": "test",
+    "from": 1_420_070_400,
+    "until": 2_240_611_200,
+    "functions": [[[1_420_070_400, 0]], [[1_420_070_400, 3_600], [1_806_195_600, 7_200]], [[1_420_070_400, -18_000]]],
+    "zones": {"America/New_York": 2, "Etc/UTC": 0, "Europe/Berlin": 1},
+}
+
+
+def write_small_file(path: Path) -> Path:
+    """Make a short file that depends on nothing but the engine: its own few zones, four contacts, one of each kind of step."""
+    recorder = Recorder(path)
+    _set_up(recorder, SMALL_ZONES)
+    for number in (0, 3, 5, 6):
+        recorder.put(_contact(number))
+        if number != 3:
+            for channel in ("email", "sms", "voice"):
+                recorder.put(inputs.ConsentSet(contact=contact_id(number), channel=channel, granted=True))
+        recorder.put(inputs.Enroll(contact=contact_id(number), plan="outreach"))
+    first, second = recorder.pull("email")
+    recorder.answer(first, "rejected", "transient")
+    recorder.answer(second)
+    recorder.go_on(120)
+    recorder.drain()
+    recorder.put(inputs.Event(name="email.opened", send_key=second.send_key))
+    recorder.put(inputs.Verb(run=second.run, verb="pause"))
+    recorder.put(inputs.Verb(run=second.run, verb="resume"))
+    for hours in (75, 50, 6, 1):
+        recorder.go_on(hours * HOUR_S)
+        recorder.drain("sms")
+        for permit in recorder.pull("voice"):
+            recorder.answer(permit)
+            recorder.put(inputs.Event(name="call.no_answer", send_key=permit.send_key, cost_micros=40_000))
+    for (run,) in recorder.database.execute("SELECT run FROM run WHERE status = 'WAITING' ORDER BY run_no"):
+        recorder.put(inputs.TaskDone(run=run, outcome="done"))
+    recorder.put(inputs.ContactErase(contact=contact_id(0)))
+    recorder.close()
+    return path
+
+
 def _admit(recorder: Recorder, value: inputs.Input) -> None:
     payload = inputs.encode_input(value).decode()
     recorder.journal.admit(recorder.tick, recorder.tick, "test", inputs.KIND_OF[type(value)], payload)
 
 
-def _set_up(recorder: Recorder) -> None:
-    digest, brought = recorder.document("zones", canonical(compile_zone_table()))
+def _set_up(recorder: Recorder, zones: dict[str, object] | None = None) -> None:
+    digest, brought = recorder.document("zones", canonical(compile_zone_table() if zones is None else zones))
     assert recorder.put(inputs.ZonesUse(digest=digest), brought=brought) == "done"
     assert recorder.use_policy(POLICY) == "done"
     for plan in (OUTREACH, NOTICE):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from dee_appliance.replay.reading import ReplayQueries
     from dee_appliance.store.database import Database
 
-KEPT = 100_000
-"""About 30 MB."""
+KEPT = 50_000
+"""About 15 MB."""
 
 WRITES_TOGETHER = 10_000
 

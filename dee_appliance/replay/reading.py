@@ -152,7 +152,7 @@ def read_genesis(database: Database) -> Genesis:
 
 def read_entries(database: Database, names: ReplayQueries) -> Iterator[EntryRow]:
     """Give the log in its order. Raises EvidenceError at a damaged page."""
-    for seq, body, leaf in database.stream(names.select_entries, (_NO_NUMBER,)):
+    for seq, body, leaf in _rising(database, names.select_entries, _NO_NUMBER):
         yield EntryRow(seq, _bytes(body), _bytes(leaf))
 
 
@@ -163,7 +163,7 @@ def read_entries_around_damage(
     start, step = _NO_NUMBER, 1
     for _ in range(ATTEMPTS_TO_SKIP):
         try:
-            for seq, body, leaf in database.stream(names.select_entries, (start,)):
+            for seq, body, leaf in _rising(database, names.select_entries, start):
                 start, step = seq + 1, 1
                 yield EntryRow(seq, _bytes(body), _bytes(leaf))
         except EvidenceError as error:
@@ -175,6 +175,20 @@ def read_entries_around_damage(
             return
 
 
+def _rising(database: Database, sql: str, first: int) -> Iterator[Row]:
+    """Give rows from `first` on. In a damaged tree they can come twice or in disorder: that is damage, not content."""
+    before = first - 1
+    for row in database.stream(sql, (first,)):
+        if row[0] <= before:
+            raise EvidenceError(
+                f"the file is damaged: row {row[0]} comes after row {before}",
+                where=str(database.path),
+                hint="restore it from a copy",
+            )
+        before = row[0]
+        yield row
+
+
 def read_entry(database: Database, names: ReplayQueries, seq: int) -> EntryRow | None:
     """Return one entry of the log, or None."""
     row = database.one(names.select_entry, (seq,))
@@ -183,7 +197,7 @@ def read_entry(database: Database, names: ReplayQueries, seq: int) -> EntryRow |
 
 def read_inputs(database: Database, names: ReplayQueries, first: int = _NO_NUMBER) -> Iterator[InputRow]:
     """Give the queue in its order. Raises EvidenceError at a damaged page."""
-    for row in database.stream(names.select_inputs, (first,)):
+    for row in _rising(database, names.select_inputs, first):
         yield _input(row)
 
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from dee_appliance.replay.reading import EntryRow
 
 BATCH = 1_000
-"""Inputs in one transaction of the throw-away database."""
+"""Entries after which the throw-away database commits: what a transaction undoes lies in memory."""
 
 IN_MEMORY_BYTES = 32 << 20
 """Files up to this size are replayed in memory, larger ones into a temporary file."""
@@ -69,7 +69,9 @@ class RunTrace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay gave. `entries` is the number of entries that were the same; `heads` maps each run to (rs, rp)."""
+    """What a replay gave. `entries` is the number of entries that were the same; `heads` maps each run to (rs, rp)
+    and is empty when the entries differ.
+    """
 
     path: str
     same: bool
@@ -179,13 +181,13 @@ class Session:
         journal = self._begin()
         total = last_input(self.source, self.names) if progress is not None else 0
         inputs = read_inputs(self.source, self.names)
-        while not self._stopped:
-            batch = list(islice(inputs, BATCH))
-            if not batch:
-                break
+        done = False
+        while not (done or self._stopped):
             with self.scratch.transaction():
-                self._apply_batch(journal, batch, progress, total)
-                journal.flush()
+                done = self._apply_batch(journal, inputs, progress, total)
+                if not self._stopped:
+                    journal.flush()
+            journal.take_permits()  # nothing is ever sent from here
         if progress is not None:
             progress(self._inputs, total)
         if self._mismatch is None:
@@ -225,14 +227,17 @@ class Session:
             if not self.scratch.execute(self.names.select_document_named, (digest,)):
                 self._changed_documents.append((brought, digest, ABSENT))
 
-    def _apply_batch(self, journal: Journal, batch: list[InputRow], progress: Progress | None, total: int) -> None:
-        for row in batch:
+    def _apply_batch(self, journal: Journal, inputs: Iterator[InputRow], progress: Progress | None, total: int) -> bool:
+        """Apply inputs until the transaction has become large; True when there are no more."""
+        first = journal.chain.next_seq
+        for row in inputs:
             self._apply(journal, row)
             self._inputs += 1
             if progress is not None and self._inputs % PROGRESS_EVERY == 0:
                 progress(self._inputs, total)
-            if self._stopped:
-                return
+            if self._stopped or journal.chain.next_seq - first >= BATCH:
+                return False
+        return True
 
     def _apply(self, journal: Journal, row: InputRow) -> None:
         self._shell.begin(journal.state, row)
@@ -297,7 +302,7 @@ class Session:
             inputs=self._inputs,
             documents=self._documents,
             given=self._shell.used,
-            heads=self._heads() if self._options.heads else {},
+            heads=self._heads() if self._options.heads and self._mismatch is None else {},
             divergence=divergence,
             renderer=self._shell.report(),
             run=None if self._run is None else self._trace(self._run),

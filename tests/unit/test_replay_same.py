@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import process_time
 
 import apsw
 import pytest
@@ -327,3 +328,24 @@ def test_many_runs_are_verified_and_replayed(tmp_path: Path) -> None:
     assert report.same
     assert len(report.heads) == 300
     assert verify(path).ok
+
+
+@pytest.mark.slow
+def test_verify_reads_well_over_ten_thousand_entries_in_a_second_of_processor_time(tmp_path: Path) -> None:
+    """A guard against a slip of several times; the figures themselves are measured in bench/."""
+    path = write_plain_file(tmp_path / "plain.db", 1_000)
+    before = process_time()
+    report = verify(path)
+    assert report.ok
+    assert report.entries / (process_time() - before) > 10_000
+
+
+def test_reading_a_file_of_somebody_else_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    folder, scratch = tmp_path / "there", tmp_path / "scratch"
+    folder.mkdir()
+    scratch.mkdir()
+    path = rich_file(folder)
+    verify(path, untrusted=True, scratch=scratch)
+    replay(path, options=Options(untrusted=True, scratch=scratch))
+    assert [one.name for one in folder.iterdir()] == [path.name]
+    assert list(scratch.iterdir()) == []
