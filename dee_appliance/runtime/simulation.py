@@ -1,7 +1,8 @@
 """Simulation: what a plan would do, on a private, disarmed copy of the user's file, with invented answers and a clock that jumps.
 
-The engine is the same; only the file is a copy, every adapter accepts and keeps nothing, and the recipients are simulated. Live runs of
-the copy go on as well, so they compete for limits and budget as they would; `alone` cancels them first. The user's file is not touched.
+The engine is the same; only the file is a copy, every adapter accepts and keeps nothing, and the recipients are simulated. Live runs
+of the copy go on as well, so they compete for limits and budget as they would; `alone` cancels them first. The user's file is not
+touched. Ids of imported contacts come from a fixed sequence, so the same question has the same answer.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def simulate(file: Path, options: SimulationOptions, *, progress: Callable[[int], None] | None = None) -> Simulated:
-    """Run the plan to its end on a copy of the file. Raises Refused when plan or contacts cannot be used; never writes the file."""
+    """Run the plan to its end on a copy of the file, which itself is only read.
+
+    Raises Refused when plan or contacts cannot be used.
+    """
     with tempfile.TemporaryDirectory(prefix="dee-simulation-") as folder:
         copy = Path(folder) / "copy.db"
         snapshot(file, copy)
