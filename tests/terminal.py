@@ -68,7 +68,14 @@ id      = "happy"
 do      = "end"
 outcome = "happy"
 """
-LETTER = "Subject: Your visit\n\nDear {{ contact.first_name }},\n\nsee you on {{ var.day }}.\n--- html ---\n<p>Dear {{ contact.first_name }}</p>\n"
+LETTER = """Subject: Your visit
+
+Dear {{ contact.first_name }},
+
+see you on {{ var.day }}.
+--- html ---
+<p>Dear {{ contact.first_name }}</p>
+"""
 CONTACTS = """customer_id,first_name,email,phone
 K-1,Ada,ada@good.example.com,+12065550101
 K-2,Ben,ben@good.example.com,

@@ -93,7 +93,7 @@ def import_(
 
     if delimiter is not None and delimiter not in DELIMITERS:
         raise Usage(f"`{delimiter}` is no delimiter", where="--delimiter", hint="comma, semicolon or tab")
-    target = rejects or (None if dry_run else file.with_name(file.name + ".rejects.csv"))
+    target = rejects or (None if dry_run else Path(f"{file}.rejects.csv"))
     try:
         with session.progress("contacts") as progress:
             report = session.engine().import_contacts(

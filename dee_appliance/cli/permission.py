@@ -129,6 +129,9 @@ def suppress(session: Session, *, subject: str, channel: str | None, plan: str |
     scope = scope_of(session, channel, plan)
     engine = session.engine()
     engine.suppress(subject, scope=scope, reason=_word(reason, "--reason"))
+    with session.view() as view:
+        token = view.suppression_subject(subject)
+        known = token.startswith("c_") or view.state.contact_of(token) is not None
     session.done(
         engine,
         f"suppressed: {subject} ({'everywhere' if scope == '*' else spoken_scope(scope)})",
@@ -136,6 +139,8 @@ def suppress(session: Session, *, subject: str, channel: str | None, plan: str |
         scope=scope,
         suppressed=True,
     )
+    if not known:
+        session.out.note("no contact of this file has it yet; it holds for whoever will")
 
 
 @command(acts=True)

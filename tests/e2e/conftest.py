@@ -1,4 +1,4 @@
-"""A desk: a folder with a file that has a plan and contacts, and with its memory outside. Furnished once, copied for each test."""
+"""A desk: a folder with a file that has a plan and contacts, and its memory outside. Furnished once, copied for each test."""
 
 from __future__ import annotations
 

@@ -53,8 +53,9 @@ def test_help_lists_every_command_with_its_first_sentence(bare: Terminal) -> Non
 
 def test_version_needs_none_of_the_heavy_libraries(bare: Terminal) -> None:
     program = "import sys\nfrom dee_appliance.cli.main import run\ncode = run(['--version'])\n"
-    heavy = "print({'apsw', 'msgspec', 'phonenumbers', 'minijinja', 'blake3', 'platformdirs', 'ssl'} & set(sys.modules))\nsys.exit(code)"
-    done = subprocess.run([PROGRAM[0], "-c", program + heavy], capture_output=True, text=True, check=False)
+    heavy = {"apsw", "blake3", "minijinja", "msgspec", "phonenumbers", "platformdirs", "ssl"}
+    program += f"print({heavy} & set(sys.modules))\nsys.exit(code)"
+    done = subprocess.run([PROGRAM[0], "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"dee {__version__}\nset()\n", "")
     assert bare.ok("--version").out == f"dee {__version__}\n"
 
@@ -97,8 +98,12 @@ def test_an_error_says_what_where_and_what_to_type_next(bare: Terminal) -> None:
         "  next:  make one with `dee init`",
     ]
     assert bare.dee("status", "--json").error() == {
-        "error": "refused", "code": 1, "what": "there is no such file", "where": str(bare.file), "hint": "make one with `dee init`",
-    }  # fmt: skip
+        "error": "refused",
+        "code": 1,
+        "what": "there is no such file",
+        "where": str(bare.file),
+        "hint": "make one with `dee init`",
+    }
 
 
 def failing(error: BaseException) -> click.Command:
