@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
+from dee_appliance.engine_reading import EngineReading
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.kernel.e1.input import (
@@ -41,7 +42,6 @@ from dee_appliance.kernel.e1.input import (
 from dee_appliance.kernel.e1.plan import Task
 from dee_appliance.runtime.clock import Clock, WallClock
 from dee_appliance.runtime.commands import Batch, Submitted, submit, submit_many
-from dee_appliance.runtime.reading import open_view
 from dee_appliance.runtime.refusal import refused
 from dee_appliance.store.inbox import InboxRow
 
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from dee_appliance.intake.rejects import Reject
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.runtime.importing import ConsentGrant, ImportReport
-    from dee_appliance.runtime.reading import View
     from dee_appliance.runtime.service import Served, Stop
     from dee_appliance.store.erasure import ErasureReport
     from dee_appliance.store.state_dir import StateDir
@@ -62,7 +61,7 @@ VerbName = Literal["pause", "resume", "cancel", "retry", "resolve", "skip"]
 Choice = Literal["", "delivered", "not-delivered", "resend", "abandoned"]
 
 
-class Engine:
+class Engine(EngineReading):
     """One file. Cheap to make: nothing is opened before a verb needs it, and nothing stays open after it."""
 
     def __init__(
@@ -394,10 +393,6 @@ class Engine:
             return view.resolve_contact(contact)
 
     # ---- the file ----------------------------------------------------------------------------------------------------
-
-    def view(self) -> View:
-        """Open the file for reading: a context manager with everything that reports and explanations need."""
-        return open_view(self.path)
 
     def serve(
         self,

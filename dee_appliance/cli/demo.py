@@ -10,7 +10,7 @@ import click
 from dee_appliance.cli.command import Session, command
 
 if TYPE_CHECKING:
-    from dee_appliance.runtime.demo import Demo
+    from dee_appliance.demo import Demo
 
 
 @command(file=False)
@@ -28,7 +28,7 @@ def demo(session: Session, *, folder: Path | None) -> None:
       dee demo somewhere-new
     """
     from dee_appliance.kernel.e1.civil_time import format_utc
-    from dee_appliance.runtime.demo import START, run_demo
+    from dee_appliance.demo import START, run_demo
 
     target = Path.cwd() if folder is None else folder
     with session.progress("running, day") as progress:
