@@ -96,6 +96,18 @@ def serve(session: Session, *, until_idle: bool) -> None:
         )
         session.out.line("next: dee run list --reason outcome_unknown")
     session.out.line("nothing is left to do" if served.idle else "stopped")
+    _tell_disarmed(session)
+
+
+def _tell_disarmed(session: Session) -> None:
+    """A file that may not send has sends waiting for ever: that is not "nothing to do"."""
+    from dee_appliance.runtime.reports_status import disarmed_reason, status
+
+    with session.view() as view:
+        reason = disarmed_reason(view)
+        waiting = sum(row.waiting for row in status(view).queue) if reason else 0
+    if waiting:
+        session.out.note(f"{waiting:,} sends wait until the file may send (now: {reason}): dee arm")
 
 
 def _sends(session: Session) -> str:

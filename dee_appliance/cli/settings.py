@@ -114,3 +114,12 @@ def trial(session: Session, *, switch: str, guest: tuple[str, ...]) -> None:
     session.done(engine, text, trial=on, guests=guests)
     if on and not guests and not engine.queued:
         session.out.note("nobody is on the guest list, so nobody is reached: dee trial on --guest ADDRESS")
+    if not on and not engine.queued and _held_by_trial(session):
+        session.out.note("what it held is asked again with: dee run resume --reason not_a_guest --yes")
+
+
+def _held_by_trial(session: Session) -> bool:
+    from dee_appliance.runtime.reports_runs import RunFilter, select_runs
+
+    with session.view() as view:
+        return next(iter(select_runs(view, RunFilter(status="HELD", reason="not_a_guest", limit=1))), None) is not None
