@@ -24,6 +24,7 @@ from dee_appliance.kernel.e1.steps import exit_met, recheck_wait
 from dee_appliance.kernel.e1.turn import Turn
 
 PLAIN = EventMeaning()
+STRONGER = ("bounced", "complained", "unsubscribed")
 
 
 def event(turn: Turn, cause: Event, run: Run | None) -> None:
@@ -32,15 +33,26 @@ def event(turn: Turn, cause: Event, run: Run | None) -> None:
     if cause.send_key and run is None:
         turn.refuse("event", "unknown_send", detail={"event": cause.name})
         return
+    if run is None and not turn.contact.contact:
+        turn.refuse("event", "unknown_contact", detail={"event": cause.name})
+        return
     _suppress(turn, cause, meaning)
     if run is not None:
         _event_of_send(turn, cause, meaning, run)
     else:
-        for one in live_runs(turn):
-            _count(turn, turn.record(one, "event", cause.name, {}), cause.name)
-        if not turn.entries:
-            turn.record_contact("event", cause.name, {"runs": 0})
+        _event_of_contact(turn, cause, meaning)
     recheck(turn)
+
+
+def _event_of_contact(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
+    """Nobody knows about which send: every live run has seen it, and none of their steps."""
+    kind: dict[str, object] = {"kind": cause.kind} if cause.kind else {}
+    runs = live_runs(turn)
+    for run in runs:
+        counted = _count(turn, turn.record(run, "event", cause.name, kind), cause.name)
+        _remember(turn, counted, "", 0, _word(cause, meaning))
+    if not runs:
+        turn.record_contact("event", cause.name, {**kind, "runs": 0})
 
 
 def _event_of_send(turn: Turn, cause: Event, meaning: EventMeaning, run: Run) -> None:
@@ -51,8 +63,7 @@ def _event_of_send(turn: Turn, cause: Event, meaning: EventMeaning, run: Run) ->
         detail["kind"] = cause.kind
     run = turn.record(run, "event", cause.name, detail)
     run = _count(turn, run, cause.name)
-    word = f"bounced:{cause.kind or 'hard'}" if meaning.word == "bounced" else meaning.word
-    run = _remember(turn, run, step, visit, word)
+    run = _remember(turn, run, step, visit, _word(cause, meaning))
     if attempt is not None:
         _settle(turn, cause, meaning, run, attempt)
 
@@ -71,6 +82,11 @@ def _settle(turn: Turn, cause: Event, meaning: EventMeaning, run: Run, attempt: 
             turn.put_attempt(replace(attempt, taken=True))
         case _:
             pass
+
+
+def _word(cause: Event, meaning: EventMeaning) -> str:
+    """The word that conditions look for. A bounce of no kind is a hard one: what cannot be told apart is the worse of the two."""
+    return f"bounced:{cause.kind or 'hard'}" if meaning.word == "bounced" else meaning.word
 
 
 def _count(turn: Turn, run: Run, name: str) -> Run:
@@ -99,15 +115,23 @@ def _suppress(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
     if not subject:
         return
     scope = f"channel:{meaning.channel}"
-    if any(one.subject == subject and one.scope == scope for one in turn.contact.suppressions):
+    there = [one.reason for one in turn.contact.suppressions if (one.subject, one.scope) == (subject, scope)]
+    if there and _strength(there[0]) >= _strength(reason):
         return
     _add_suppression(turn, Suppression(subject=subject, scope=scope, reason=reason, entry=len(turn.entries)))
     turn.record_contact("suppress", "added", {"scope": scope, "reason": reason})
 
 
+def _strength(reason: str) -> int:
+    """What a person said outranks what a mail server or an operator did: conditions read the reason."""
+    return STRONGER.index(reason) if reason in STRONGER else -1
+
+
 def _add_suppression(turn: Turn, added: Suppression) -> None:
+    """One suppression for each subject and scope: a new one takes the place of the old one."""
     turn.suppress.append(added)
-    turn.contact = replace(turn.contact, suppressions=(*turn.contact.suppressions, added))
+    others = (one for one in turn.contact.suppressions if (one.subject, one.scope) != (added.subject, added.scope))
+    turn.contact = replace(turn.contact, suppressions=(*others, added))
 
 
 def live_runs(turn: Turn) -> list[Run]:
@@ -200,9 +224,6 @@ def suppression_set(turn: Turn, cause: SuppressionSet) -> None:
         turn.lift.append((cause.subject, cause.scope))
     else:
         added = Suppression(subject=cause.subject, scope=cause.scope, reason=cause.reason, entry=len(turn.entries))
-        turn.contact = replace(
-            turn.contact, suppressions=tuple(one for one in turn.contact.suppressions if one not in there)
-        )
         _add_suppression(turn, added)
     extra: dict[str, object] = {"subject": cause.subject}
     turn.record_contact("suppress", "added" if cause.on else "lifted", detail, extra=extra)

@@ -264,10 +264,13 @@ def _own_zone(turn: Turn) -> str:
 
 
 def _leave_wait(turn: Turn, run: Run, outcome: str, target: str) -> tuple[Run, str]:
-    detail: dict[str, object] = {"since": run.entered, "to": target}
-    if run.due is not None and turn.tick > run.due:
-        detail["late"] = turn.tick - run.due
+    detail: dict[str, object] = {"since": run.entered, "to": target, **_lateness(turn, run)}
     return turn.record(run, "wait", outcome, detail), target
+
+
+def _lateness(turn: Turn, run: Run) -> dict[str, object]:
+    """By how many seconds the run was woken too late: the process was down, or had too much to do."""
+    return {"late": turn.tick - run.due} if run.due is not None and turn.tick > run.due else {}
 
 
 def recheck_wait(turn: Turn, run: Run) -> Run:
@@ -310,13 +313,15 @@ def fire(turn: Turn, run: Run) -> Run:
     """A timer of the run is due. What it means is what the run is blocked on."""
     match run.block:
         case "start":
-            return proceed(turn, run, turn.plan_of(run).first)
+            first = turn.plan_of(run).first
+            run = turn.record(run, "start", "started", {"to": first, **_lateness(turn, run)})
+            return proceed(turn, run, first)
         case "wait":
             return _wait_over(turn, run)
         case "task":
             step = turn.plan_of(run).steps[run.step]
             assert isinstance(step, Task)
-            run = turn.record(run, "task", "timed_out", {"to": step.next})
+            run = turn.record(run, "task", "timed_out", {"to": step.next, **_lateness(turn, run)})
             return proceed(turn, run, step.next)
         case "hold":
             return requeue(turn, turn.move(run, "advance", "queue"))
