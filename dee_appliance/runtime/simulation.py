@@ -1,8 +1,8 @@
 """Simulation: what a plan would do, on a private, disarmed copy of the user's file, with invented answers and a clock that jumps.
 
 The engine is the same; only the file is a copy, every adapter accepts and keeps nothing, and the recipients are simulated. Live
-runs of the copy go on as well, so they compete for limits and budget as they would; `alone` cancels them first. The user's file is
-not touched. Ids of imported contacts come from a fixed sequence, so the same question has the same answer.
+runs of the copy go on as well, so they compete for limits and budget as they would; `alone` cancels them first. The user's file
+is not touched. Ids of imported contacts come from a fixed sequence, so the same question has the same answer.
 """
 
 from __future__ import annotations
