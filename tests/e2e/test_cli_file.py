@@ -371,7 +371,8 @@ def test_a_clock_behind_the_file_is_ill(desk: Terminal, monkeypatch: pytest.Monk
 def test_a_smtp_server_that_is_not_there_is_ill(desk: Terminal) -> None:
     desk.write(
         "desk.db.toml",
-        '[channel.email]\nadapter = "smtp"\n[channel.email.options]\nhost = "127.0.0.1"\nport = 9\nusername = "u"\npassword = "hunter2"\n',
+        '[channel.email]\nadapter = "smtp"\n[channel.email.options]\nhost = "127.0.0.1"\nport = 9\n'
+        'username = "u"\npassword = "hunter2"\n',
     )
     said = desk.dee("health", "--json")
     told = {record["what"]: record for record in said.records()}
