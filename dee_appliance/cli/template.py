@@ -141,7 +141,7 @@ def _published(view: View, name: str, wanted: Plan | None) -> tuple[Channel, obj
         raise Usage(
             f"several plans have a template `{name}`", hint=f"--plan {' or '.join(plan.plan for plan in having)}"
         )
-    document: object = msgspec.json.decode(view.state.required_document(next(iter(digests))))
+    document: object = msgspec.json.decode(view.state.documents.body(next(iter(digests))))
     if name in having[0].scripts:
         return "voice", document, having[0]
     sms = isinstance(document, dict) and document.get("channel") == "sms"

@@ -73,5 +73,5 @@ def fields_needed(view: View, plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def _document(view: View, digest: str) -> object:
-    decoded: object = msgspec.json.decode(view.state.required_document(digest))
+    decoded: object = msgspec.json.decode(view.state.documents.body(digest))
     return decoded

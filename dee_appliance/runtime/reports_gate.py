@@ -110,7 +110,7 @@ class GateReader:
             entry = None if seq is None else self._log.entry(seq)
             if entry is None or seq is None:
                 return self._view.state.policy()[0]
-            body = self._view.state.required_document(str(entry.detail["digest"]))
+            body = self._view.state.documents.body(str(entry.detail["digest"]))
             self._policies[seq] = decode_policy(body.encode())
         return self._policies[seq]
 

@@ -72,7 +72,7 @@ def render_request(state: State, vault: Vault, attempt: Attempt, run: Run, plan:
         channel=attempt.channel,
         send_key=attempt.send_key,
         attempt=attempt.attempt,
-        document=msgspec.json.decode(state.required_document(digest)),
+        document=msgspec.json.decode(state.documents.body(digest)),
         digest=digest,
         marketing=plan.plan.purpose == "marketing",
         date_tick=attempt.ready,

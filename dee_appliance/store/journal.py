@@ -382,7 +382,7 @@ class Journal:
 
     def _has(self, digest: str, kind: str, seq: int) -> bool:
         """Tell whether the document was in the file when this input was applied (a replay has later ones as well)."""
-        found = self.state.document(digest)
+        found = self.state.documents.find(digest)
         return found is not None and found[0] == kind and found[1] <= seq
 
 

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dee_appliance.errors import EvidenceError
 from dee_appliance.kernel.e1.civil_time import ZoneTable
 from dee_appliance.kernel.e1.compiled import CompiledPlan
 from dee_appliance.kernel.e1.encoding import canonical_trusted
-from dee_appliance.kernel.e1.plan import decode_plan
-from dee_appliance.kernel.e1.policy import Policy, Rule, decode_policy, rules_for
+from dee_appliance.kernel.e1.policy import Policy, Rule
 from dee_appliance.kernel.e1.run import (
     LIVE,
     Attempt,
@@ -31,21 +29,26 @@ from dee_appliance.kernel.e1.run import (
     Suppression,
 )
 from dee_appliance.kernel.e1.turn import OPEN
+from dee_appliance.store.documents import Documents
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state_queries import StateQueries
+from dee_appliance.store.state_rows import (
+    Row,
+    attempt_change,
+    attempt_row,
+    read_attempt,
+    read_run,
+    run_change,
+    run_row,
+)
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.store.chain import Chain
     from dee_appliance.store.database import Database
 
-_run_decoder = msgspec.json.Decoder(Run)
-_attempt_decoder = msgspec.json.Decoder(Attempt)
 _attributes_decoder = msgspec.json.Decoder(dict[str, bool | int | str])
 _facts_decoder = msgspec.json.Decoder(dict[str, object])
-_encode = msgspec.json.Encoder(order="sorted").encode
-Row = tuple[int | str | None, ...]
-PLANS_KEPT = 200
 CONTACTS_KEPT = 10_000
 COUNTERS_KEPT = 10_000
 SUBJECTS = 4
@@ -59,14 +62,11 @@ class State:
         self._database = database
         self._queries = load_queries(StateQueries, "state")
         self.lineage = lineage
-        self._plans: dict[str, CompiledPlan] = {}
-        self._zones: dict[str, ZoneTable] = {}
-        self._policies: dict[str, Policy] = {}
+        self.documents = Documents(database)
         self._contacts: dict[str, Contact] = {}
         self._links: dict[str, tuple[int, str] | None] = {}
         self._counters: dict[tuple[str, str], tuple[int, int]] = {}
         self._changed_counters: dict[tuple[str, str], None] = {}
-        self._rules: dict[tuple[str, str, Channel], tuple[Rule, ...]] = {}
         self._live: dict[str, tuple[Run, ...]] = {}
         self._open: dict[tuple[str, int], Attempt] = {}
         self._changed_runs: dict[int, tuple[Run, int]] = {}
@@ -107,27 +107,9 @@ class State:
 
     # ---- documents --------------------------------------------------------------------------------------------------------------
 
-    def document(self, digest: str) -> tuple[str, int, str] | None:
-        """Return (kind, seq of the input that brought it, body) of a document, or None."""
-        row = self._database.one(self._queries.select_document, (digest,))
-        return None if row is None else (row[0], row[1], row[2])
-
-    def required_document(self, digest: str) -> str:
-        """Return the body of a document that must be there. Raises EvidenceError."""
-        row = self.document(digest)
-        if row is None:
-            raise EvidenceError(f"the document {digest} is not in the file", hint="run `dee verify`")
-        return row[2]
-
     def plan(self, digest: str) -> CompiledPlan:
         """Return a compiled plan version."""
-        compiled = self._plans.get(digest)
-        if compiled is None:
-            if len(self._plans) >= PLANS_KEPT:
-                self._plans.clear()
-            compiled = CompiledPlan(decode_plan(self.required_document(digest).encode()), digest)
-            self._plans[digest] = compiled
-        return compiled
+        return self.documents.plan(digest)
 
     def plan_digest(self, plan: str, version: int | None) -> str | None:
         """Return the digest of a plan version, the newest if `version` is None; None if there is none."""
@@ -144,30 +126,15 @@ class State:
 
     def zones(self) -> ZoneTable:
         """Return the time-zone table in use."""
-        digest = str(self.settings["zones"])
-        table = self._zones.get(digest)
-        if table is None:
-            table = ZoneTable(msgspec.json.decode(self.required_document(digest)))
-            self._zones[digest] = table
-        return table
+        return self.documents.zones(str(self.settings["zones"]))
 
     def policy(self) -> tuple[Policy, int]:
         """Return the policy in use and the entry that set it."""
-        digest = str(self.settings["policy"])
-        if digest not in self._policies:
-            self._policies = {digest: decode_policy(self.required_document(digest).encode())}
-        return self._policies[digest], self.setting_entries["policy"]
+        return self.documents.policy(str(self.settings["policy"])), self.setting_entries["policy"]
 
     def rules(self, plan: CompiledPlan, channel: Channel) -> tuple[Rule, ...]:
         """Return the rules that a send of this plan on this channel must pass, in the order of asking."""
-        policy, _ = self.policy()
-        key = (str(self.settings["policy"]), plan.digest, channel)
-        rules = self._rules.get(key)
-        if rules is None:
-            if len(self._rules) >= PLANS_KEPT:
-                self._rules.clear()
-            rules = self._rules[key] = rules_for(policy, plan.plan, channel)
-        return rules
+        return self.documents.rules(str(self.settings["policy"]), plan, channel)
 
     # ---- reading ----------------------------------------------------------------------------------------------------------------
 
@@ -177,13 +144,13 @@ class State:
         if changed is not None:
             return changed[0]
         row = self._database.one(self._queries.select_run, (run_no,))
-        return None if row is None else _run_decoder.decode(row[0])
+        return None if row is None else read_run(row[0])
 
     def run_by_id(self, run: str) -> Run | None:
         """Return a run."""
         self._flush_rows()
         row = self._database.one(self._queries.select_run_by_id, (run,))
-        return None if row is None else _run_decoder.decode(row[0])
+        return None if row is None else read_run(row[0])
 
     def attempt(self, send_key: str, attempt: int | None) -> Attempt | None:
         """Return an attempt, the newest of the send if `attempt` is None."""
@@ -196,7 +163,7 @@ class State:
                 return kept
             self._flush_rows()
             row = self._database.one(self._queries.select_attempt, (send_key, attempt))
-        return None if row is None else _attempt_decoder.decode(row[0])
+        return None if row is None else read_attempt(row[0])
 
     def attempt_by_no(self, attempt_no: int) -> Attempt | None:
         """Return an attempt by its number."""
@@ -204,7 +171,7 @@ class State:
         if changed is not None:
             return changed
         row = self._database.one(self._queries.select_attempt_by_no, (attempt_no,))
-        return None if row is None else _attempt_decoder.decode(row[0])
+        return None if row is None else read_attempt(row[0])
 
     def contact_of(self, subject: str) -> str | None:
         """Return the contact that has this address token, or None."""
@@ -300,7 +267,7 @@ class State:
                 self._live.clear()
             self._flush_rows()
             rows = self._database.execute(self._queries.select_live_runs, (contact,))
-            kept = self._live[contact] = tuple(_run_decoder.decode(row[0]) for row in rows)
+            kept = self._live[contact] = tuple(read_run(row[0]) for row in rows)
         return kept
 
     def _integer(self, key: str, default: int) -> int:
@@ -476,15 +443,15 @@ class State:
         A row that is known to be there is updated: an insert that finds out by a conflict costs three times as much.
         """
         if self._changed_runs:
-            made = [_run_row(*one) for no, one in self._changed_runs.items() if no > self._last_run_written]
-            kept = [_run_change(*one) for no, one in self._changed_runs.items() if no <= self._last_run_written]
+            made = [run_row(*one) for no, one in self._changed_runs.items() if no > self._last_run_written]
+            kept = [run_change(*one) for no, one in self._changed_runs.items() if no <= self._last_run_written]
             self._write_many(self._queries.insert_run, made, self._queries.update_run, kept)
             self._last_run_written = self.next_run_no - 1
             self._changed_runs.clear()
         if self._changed_attempts:
-            fresh = [_attempt_row(one) for no, one in self._changed_attempts.items() if no > self._last_attempt_written]
+            fresh = [attempt_row(one) for no, one in self._changed_attempts.items() if no > self._last_attempt_written]
             known = [
-                _attempt_change(one) for no, one in self._changed_attempts.items() if no <= self._last_attempt_written
+                attempt_change(one) for no, one in self._changed_attempts.items() if no <= self._last_attempt_written
             ]
             self._write_many(self._queries.insert_attempt, fresh, self._queries.update_attempt, known)
             self._last_attempt_written = self.next_attempt_no - 1
@@ -540,25 +507,6 @@ class State:
         self._database.execute(self._queries.insert_setting, (key, canonical_trusted(value).decode(), entry))
         self.settings[key] = value
         self.setting_entries[key] = entry
-
-
-def _run_row(run: Run, tick: int) -> Row:
-    live = int(run.status in LIVE)
-    return (run.no, run.run, run.contact, run.plan, run.status, live, tick, _encode(run).decode())
-
-
-def _run_change(run: Run, tick: int) -> Row:
-    return (run.status, int(run.status in LIVE), tick, _encode(run).decode(), run.no)
-
-
-def _attempt_row(attempt: Attempt) -> Row:
-    one = attempt
-    body = _encode(one).decode()
-    return (one.no, one.send_key, one.attempt, one.run_no, one.channel, one.plan, one.state, one.ready, body)
-
-
-def _attempt_change(attempt: Attempt) -> Row:
-    return (attempt.state, attempt.ready, _encode(attempt).decode(), attempt.no)
 
 
 def _number(run: Run) -> int:

@@ -35,7 +35,6 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_contact_chain: str
     select_counter: str
     select_dispatching: str
-    select_document: str
     select_due: str
     select_enrolment: str
     select_holds: str

@@ -191,10 +191,6 @@ SELECT channel, failures FROM breaker ORDER BY channel;
 -- A channel's failures in a row.
 INSERT INTO breaker (channel, failures) VALUES (?, ?) ON CONFLICT (channel) DO UPDATE SET failures = excluded.failures;
 
--- name: select_document
--- One document.
-SELECT kind, seq, body FROM document WHERE digest = ?;
-
 -- name: append_mark
 -- One mark of an attempt.
 INSERT INTO ledger (attempt_no, mark, send_key, attempt, seq, tick) VALUES (?, ?, ?, ?, ?, ?);

@@ -1,0 +1,89 @@
+"""Documents by digest (plans, templates, scripts, policies, zone tables), and what is made of them, kept in memory.
+
+A document never changes, so nothing here is forgotten after a rollback.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dee_appliance.errors import EvidenceError
+from dee_appliance.kernel.e1.civil_time import ZoneTable
+from dee_appliance.kernel.e1.compiled import CompiledPlan
+from dee_appliance.kernel.e1.plan import decode_plan
+from dee_appliance.kernel.e1.policy import Policy, Rule, decode_policy, rules_for
+from dee_appliance.store.queries import load_queries
+
+if TYPE_CHECKING:
+    from dee_appliance.kernel.e1.plan import Channel
+    from dee_appliance.store.database import Database
+
+KEPT = 200
+
+
+class DocumentQueries(msgspec.Struct, frozen=True, kw_only=True):
+    """sql/queries/document.sql."""
+
+    select_document: str
+
+
+class Documents:
+    """The documents of one open file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = load_queries(DocumentQueries, "document")
+        self._plans: dict[str, CompiledPlan] = {}
+        self._zones: dict[str, ZoneTable] = {}
+        self._policies: dict[str, Policy] = {}
+        self._rules: dict[tuple[str, str, Channel], tuple[Rule, ...]] = {}
+
+    def find(self, digest: str) -> tuple[str, int, str] | None:
+        """Return (kind, seq of the input that brought it, body) of a document, or None."""
+        row = self._database.one(self._queries.select_document, (digest,))
+        return None if row is None else (row[0], row[1], row[2])
+
+    def body(self, digest: str) -> str:
+        """Return the body of a document that must be there. Raises EvidenceError."""
+        row = self.find(digest)
+        if row is None:
+            raise EvidenceError(f"the document {digest} is not in the file", hint="run `dee verify`")
+        return row[2]
+
+    def plan(self, digest: str) -> CompiledPlan:
+        """Return a compiled plan version."""
+        compiled = self._plans.get(digest)
+        if compiled is None:
+            if len(self._plans) >= KEPT:
+                self._plans.clear()
+            compiled = CompiledPlan(decode_plan(self.body(digest).encode()), digest)
+            self._plans[digest] = compiled
+        return compiled
+
+    def zones(self, digest: str) -> ZoneTable:
+        """Return a time-zone table."""
+        table = self._zones.get(digest)
+        if table is None:
+            table = ZoneTable(msgspec.json.decode(self.body(digest)))
+            self._zones = {digest: table}
+        return table
+
+    def policy(self, digest: str) -> Policy:
+        """Return a policy."""
+        policy = self._policies.get(digest)
+        if policy is None:
+            policy = decode_policy(self.body(digest).encode())
+            self._policies = {digest: policy}
+        return policy
+
+    def rules(self, policy: str, plan: CompiledPlan, channel: Channel) -> tuple[Rule, ...]:
+        """Return the rules that a send of this plan on this channel must pass under this policy, in the order of asking."""
+        key = (policy, plan.digest, channel)
+        rules = self._rules.get(key)
+        if rules is None:
+            if len(self._rules) >= KEPT:
+                self._rules.clear()
+            rules = self._rules[key] = rules_for(self.policy(policy), plan.plan, channel)
+        return rules

@@ -1,0 +1,3 @@
+-- name: select_document
+-- One document.
+SELECT kind, seq, body FROM document WHERE digest = ?;
