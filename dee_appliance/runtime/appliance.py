@@ -1,7 +1,7 @@
 """An appliance: one file, opened by the one process that may run it, with its lock, journal, tip and (if it may send) adapters.
 
-Commands and the loop open the file the same way; only `serve` brings adapters. Nothing dispatches unless the file is armed on this
-host, or simulated with local adapters only, and its tip is a prefix of its log.
+Commands and the loop open the file the same way; only `serve` brings adapters. Nothing dispatches unless the file is
+armed on this host, or simulated with local adapters only, and its tip is a prefix of its log.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dee_appliance.store.state_dir import Armed, Disarmed, StateDir
 from dee_appliance.store.tip import TipAgrees, TipAhead, TipFile, TipState, check_tip
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 class TipBarrier:
     """Remembers outside an armed file what left it and how far its log had come."""
 
-    def __init__(self, tip: TipFile, sends: SendsLog, incarnation: int) -> None:
+    def __init__(self, tip: TipFile, sends: SendsLog, incarnation: int, armed: Callable[[], bool]) -> None:
+        self._armed = armed
         self._tip = tip
         self._sends = sends
         self._incarnation = incarnation
@@ -52,6 +53,10 @@ class TipBarrier:
             self._sends.append(size, sends)
         self._tip.write(size, head, self._incarnation)
 
+    def may_send(self) -> bool:
+        """Tell whether the arming still holds: somebody may have disarmed the file a moment ago."""
+        return self._armed()
+
     def close(self) -> None:
         """Close both."""
         self._tip.close()
@@ -59,7 +64,9 @@ class TipBarrier:
 
 
 SHOWN_SENDS = 20
-
+OPENING_WAIT_S = 0.02
+OPENING_TRIES = 50
+"""A command keeps the file for milliseconds: whoever wants to run it waits that long before giving up."""
 
 REHEARSAL_PLACES = 256
 
@@ -101,8 +108,7 @@ class Appliance:
         """Whether this file may send here. A file behind its tip is a rollback: it is not run at all."""
         if self.simulated:
             return Disarmed("simulated files are never armed")
-        incarnation = self.incarnation
-        state = self.state_dir.arming_state(self.path, self.journal.genesis.lineage, incarnation)
+        state = self._arming_record()
         if isinstance(state, Disarmed):
             return state
         agrees = self.check_tip()
@@ -111,8 +117,17 @@ class Appliance:
         if not isinstance(agrees, TipAgrees):
             return Disarmed("the tip outside the file is missing or belongs to another history")
         lineage = self.journal.genesis.lineage
-        self.barrier = TipBarrier(self.state_dir.open_tip(lineage), self.state_dir.open_sends(lineage), incarnation)
+        tip = self.state_dir.open_tip(lineage)
+        self.barrier = TipBarrier(
+            tip,
+            self.state_dir.open_sends(lineage),
+            self.incarnation,
+            lambda: isinstance(self._arming_record(), Armed),
+        )
         return state
+
+    def _arming_record(self) -> Armed | Disarmed:
+        return self.state_dir.arming_state(self.path, self.journal.genesis.lineage, self.incarnation)
 
     def _rolled_back(self, behind: TipAhead) -> EvidenceError:
         """Say what the file has forgotten: the entries, and the sends that really happened."""
@@ -226,12 +241,17 @@ def open_appliance(
     state_dir: StateDir | None = None,
     rehearsal: Rehearsal | None = None,
 ) -> Appliance:
-    """Open the file. Raises HostError, naming the holder, when another process runs it."""
-    appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir, rehearsal=rehearsal)
-    if appliance is None:
-        raise HostError(
-            f"another process runs this file: {holder(path) or 'unknown'}",
-            where=str(path),
-            hint="wait for it, or stop it",
-        )
-    return appliance
+    """Open the file, waiting a second for commands to finish.
+
+    Raises HostError, naming the holder, when another process runs it.
+    """
+    for _ in range(OPENING_TRIES):
+        appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir, rehearsal=rehearsal)
+        if appliance is not None:
+            return appliance
+        (clock or WallClock()).wait(OPENING_WAIT_S)
+    raise HostError(
+        f"another process runs this file: {holder(path) or 'unknown'}",
+        where=str(path),
+        hint="wait for it, or stop it",
+    )

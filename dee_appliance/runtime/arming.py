@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dee_appliance.channels.registry import open_adapter
-from dee_appliance.errors import Refused
+from dee_appliance.errors import EvidenceError, HostError, Refused
 from dee_appliance.kernel.e1.input import Arm, encode_input
-from dee_appliance.runtime.commands import submit
+from dee_appliance.runtime.appliance import OPENING_TRIES, OPENING_WAIT_S, open_appliance
+from dee_appliance.runtime.clock import WallClock
+from dee_appliance.runtime.commands import apply_now
 from dee_appliance.runtime.config import channel_configs, config_path, read_config
 from dee_appliance.runtime.reading import open_view
 from dee_appliance.store.inbox import InboxRow
+from dee_appliance.store.lock import holder
 from dee_appliance.store.state_dir import StateDir
 from dee_appliance.store.tip import Tip, TipAgrees, TipMissing, check_tip
 
@@ -32,14 +35,11 @@ def arm(
     The order matters: a crash in between leaves the file disarmed. Raises Refused for a simulated file, for one whose mail would
     leave this machine from the example address, and for one that is not what its tip remembers unless `accept_loss`.
     """
-    from dee_appliance.runtime.clock import WallClock  # noqa: PLC0415 - only used here at run time
-
     states = state_dir or StateDir()
     with open_view(path) as view:
         if view.simulated:
             raise Refused("a simulated file can never send", where=str(path), hint="make a real one with `dee init`")
-        agreement = check_tip(view.database, states.read_tip(view.lineage))
-        if not isinstance(agreement, TipAgrees | TipMissing) and not accept_loss:
+        if not accept_loss and not _is_newest(view, states):
             raise Refused(
                 "this file is not the newest state of its log: what it has forgotten may be sent again",
                 where=str(path),
@@ -47,27 +47,43 @@ def arm(
             )
         _require_own_sender(path, view)
         incarnation = view.incarnation + 1
-    # Until the new record is written nothing is armed: an old record names the old incarnation.
-    states.disarm(view.lineage)
     row = InboxRow(
         source="operator",
         received=(clock or WallClock()).now(),
         kind="file.arm",
         payload=encode_input(Arm(incarnation=incarnation, actor=actor)),
     )
-    submitted = submit(path, [row], "dee arm", clock=clock, state_dir=states)
-    if submitted.queued or submitted.replies[0].outcome != "done":
-        raise Refused(
-            "the file could not be armed", where=str(path), hint="stop the loop that runs on it and try again"
-        )
-    with open_view(path) as after:
-        tip = states.open_tip(after.lineage)
-        try:
-            tip.restart(Tip(size=after.log_size, head=after.log_head, incarnation=incarnation))
-        finally:
-            tip.close()
-    states.arm(path, after.lineage, incarnation)
+    # Whoever holds the tip is the one sender of this lineage: no loop can run the armed file meanwhile, wherever it lies.
+    with states.open_tip(view.lineage) as tip:
+        _require_no_loop(path)
+        # Until the new record is written nothing is armed: an old record names the old incarnation.
+        states.disarm(view.lineage)
+        with open_appliance(path, "dee arm", clock=clock, state_dir=states) as appliance:
+            (reply,) = apply_now(appliance, [row])
+            if reply.outcome != "done":
+                raise Refused("the file could not be armed", where=str(path), hint="try again")
+            chain = appliance.journal.chain
+            tip.restart(Tip(size=chain.next_seq, head=chain.head, incarnation=incarnation))
+            states.arm(path, view.lineage, incarnation)
     return incarnation
+
+
+def _is_newest(view: View, states: StateDir) -> bool:
+    try:
+        tip = states.read_tip(view.lineage)
+    except EvidenceError:
+        return False  # nobody can tell any more
+    return isinstance(check_tip(view.database, tip), TipAgrees | TipMissing)
+
+
+def _require_no_loop(path: Path) -> None:
+    """Refuse to arm what a loop is running already: it has been told that it may not send, and would not learn otherwise."""
+    for _ in range(OPENING_TRIES):
+        running = holder(path)
+        if running is None:
+            return
+        WallClock().wait(OPENING_WAIT_S)
+    raise HostError(f"another process runs this file: {running}", where=str(path), hint="stop it, arm, and start it again")
 
 
 def _require_own_sender(path: Path, view: View) -> None:

@@ -1,8 +1,8 @@
 """The command contract: how an input from a person, an API or a file gets into the queue, whether or not a loop runs.
 
-Lock free: this process admits what waits, up to its own rows, and applies it; it never dispatches. Lock held: the rows are appended to
-the inbox, and the command waits up to five seconds for the loop's replies; after that they are queued, durably. What needs no state
-is refused before anything is appended.
+Lock free: this process admits what waits, up to its own rows, and applies it; it never dispatches. Lock held: the
+rows are appended to the inbox, and the command waits up to five seconds for the loop's replies; after that they are
+queued, durably. What needs no state is refused before anything is appended.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class ReplyQueries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Submitted(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a command's rows. `queued` are the inbox ids without a reply yet: durable, and admitted when the loop gets there."""
+    """What became of a command's rows.
+
+    `queued` are the inbox ids without a reply yet: durable, and admitted when the loop gets there.
+    """
 
     replies: tuple[Reply, ...]
     queued: tuple[int, ...] = ()
@@ -66,8 +69,12 @@ def submit(
         answered = {reply.inbox for reply in replies}
         return Submitted(replies=tuple(replies), queued=tuple(one for one in ids if one not in answered))
     with appliance:
-        ids = _append(appliance, rows)
-        return Submitted(replies=tuple(_admit_up_to(appliance, ids)))
+        return Submitted(replies=tuple(apply_now(appliance, rows)))
+
+
+def apply_now(appliance: Appliance, rows: Sequence[InboxRow]) -> list[Reply]:
+    """Bring rows into the queue of a file that this process holds, after everything that waits, and return the replies."""
+    return _admit_up_to(appliance, _append(appliance, rows))
 
 
 def submit_many(
@@ -82,8 +89,8 @@ def submit_many(
     """Bring a long list of rows in, all or nothing: staged first, made ready in one transaction."""
     job = int.from_bytes(os.urandom(7), "big") + 1
     with InboxWriter(path) as writer:
-        _stage(writer, job, rows, progress)
-        tally = _Tally(writer.release(job))
+        count = _stage(writer, job, rows, progress)
+        tally = _Tally(writer.release(job, expected=count))
     if not tally.waiting:
         return tally.batch()
     appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)

@@ -3,8 +3,9 @@
 A turn: answers and waiting rows are admitted in order; due timers fire through a `clock` input; then, if nothing older waits, a
 `dispatch.pull` takes as many sends as there are free places. One FULL commit, then the tip, and only then may bytes leave.
 
-While a backlog of due timers is being drained the loop's `now` stays where it was when the draining began, so every late timer fires at
-the same tick, whatever the batch size and whoever else is late. Commands that arrive meanwhile are admitted between two batches.
+While a backlog of due timers is being drained the loop's `now` stays where it was when the draining began, so every
+late timer fires at the same tick, whatever the batch size and whoever else is late. Commands that arrive meanwhile
+are admitted between two batches.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ class Barrier(Protocol):
 
     def reached(self, size: int, head: bytes, sends: Sequence[tuple[str, int]] = ()) -> None:
         """Make durable that the log has come this far and that these attempts may leave."""
+
+    def may_send(self) -> bool:
+        """Tell whether the file may still send from here."""
 
 
 class World(Protocol):
@@ -126,7 +130,7 @@ class Loop:
             self._send(permits, now)
         return True
 
-    # ---- time -------------------------------------------------------------------------------------------------------------------
+    # ---- time ----
 
     def _now(self) -> int:
         """The loop's now: the clock, or the tick at which the draining of a backlog began. Never before the last tick."""
@@ -154,7 +158,7 @@ class Loop:
         self._clock.set(min(later))
         return True
 
-    # ---- one transaction ----------------------------------------------------------------------------------------------------------
+    # ---- one transaction ----
 
     def _collect(self, patience_s: float) -> None:
         """Collect what this process itself has to say: a doubt about the time before anything else, then answers."""
@@ -178,7 +182,9 @@ class Loop:
         dispatcher = self._dispatcher
         if dispatcher is None or not self._pulling or self._draining is not None or not self._in_step():
             return False
-        return any(dispatcher.free(one) and self._journal.state.queue(one, 1) for one in dispatcher.channels())
+        if not any(dispatcher.free(one) and self._journal.state.queue(one, 1) for one in dispatcher.channels()):
+            return False
+        return self._barrier is None or self._barrier.may_send()
 
     def _transaction(self, now: int) -> list[Permit]:
         journal = self._journal
@@ -217,7 +223,7 @@ class Loop:
         self._draining = now if due is not None and due <= now else None
 
     def _pull(self, now: int) -> None:
-        if self._dispatcher is None:
+        if self._dispatcher is None or (self._barrier is not None and not self._barrier.may_send()):
             return
         for channel in self._dispatcher.channels():
             free = self._dispatcher.free(channel)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.runtime.loop import ANSWER_WAIT_S
+from dee_appliance.store.inbox import delete_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ IDLE_WAIT_S = 0.1
 STOP_PATIENCE_S = 20.0
 """How long a stop waits for providers that have a message and have not answered yet."""
 IDLE_CHECKPOINT_TURNS = 20
+STAGING_PATIENCE_S = 86_400
+"""An import that has staged rows for a day and not made them ready has died."""
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +58,15 @@ def settle_memory() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
+def rest(appliance: Appliance) -> None:
+    """Put the file in order while nothing happens: no rows of dead imports, the log remembered outside, the WAL emptied."""
+    if not appliance.simulated:
+        with appliance.database.transaction() as database:
+            delete_abandoned(database, appliance.clock.now() - STAGING_PATIENCE_S)
+    appliance.reach()
+    appliance.database.checkpoint_truncate()
+
+
 def serve(
     appliance: Appliance,
     *,
@@ -81,9 +93,10 @@ def serve(
             break
         quiet += 1
         if quiet == IDLE_CHECKPOINT_TURNS:
-            appliance.database.checkpoint_truncate()
+            rest(appliance)
         if not in_flight:
             appliance.clock.wait(IDLE_WAIT_S)
     idle = not stop.asked
     loop.finish(STOP_PATIENCE_S)
+    rest(appliance)
     return Served(turns=turns, recovered=recovered, idle=idle)

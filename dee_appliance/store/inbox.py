@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from dee_appliance.errors import Refused
+from dee_appliance.errors import HostError, Refused
 from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.store.database import Database, open_reader, open_writer
 from dee_appliance.store.queries import load_queries
@@ -125,12 +125,17 @@ class InboxWriter:
                 _insert(self._database, self._queries, rows[start : start + STAGE_CHUNK], ready)
         return len(rows)
 
-    def release(self, job: int) -> list[int]:
-        """Make every staged row of a job ready at once, and return their inbox ids in order."""
+    def release(self, job: int, *, expected: int | None = None) -> list[int]:
+        """Make every staged row of a job ready at once, and return their inbox ids in order.
+
+        Raises HostError, and makes none ready, when there are not as many as `expected`: somebody took the job for dead.
+        """
         with self._database.transaction():
-            return sorted(
-                row[0] for row in self._database.execute(self._queries.update_staged_to_ready, (_staged(job),))
-            )
+            rows = self._database.execute(self._queries.update_staged_to_ready, (_staged(job),))
+            if expected is not None and len(rows) != expected:
+                raise HostError(f"{len(rows)} of {expected} rows are still there", where=str(self._database.path),
+                hint="try again")
+            return sorted(row[0] for row in rows)
 
     def abandon(self, job: int) -> int:
         """Delete the staged rows of a job and return how many there were."""

@@ -1,8 +1,8 @@
 """The sends log: what was handed to providers, remembered outside the file beside its tip.
 
-A file that was put back to an older state has forgotten sends that really happened. The tip shows that it is behind; this log names
-what it has forgotten, so that a person can decide. One line of fixed width for each attempt, appended and synced before the tip and
-before the bytes leave; the oldest half is dropped when a file grows past its bound.
+A file that was put back to an older state has forgotten sends that really happened. The tip shows that it is behind;
+this log names what it has forgotten, so that a person can decide. One line of fixed width for each attempt, appended
+and synced before the tip and before the bytes leave; the oldest half is dropped when a file grows past its bound.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ class SendsLog:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            self._bytes = os.fstat(self._descriptor).st_size
+            size = os.fstat(self._descriptor).st_size
+            # A line that a crash cut short must not spoil the next one.
+            self._bytes = size - size % LINE_BYTES
+            os.ftruncate(self._descriptor, self._bytes)
+            sync(path.parent)
         except OSError as error:
             raise _failed(path, error) from error
 

@@ -3,11 +3,15 @@
 A hash chain cannot show that its tail was cut off or that an older state was put back; a few bytes elsewhere can. They are
 written after every commit that precedes a dispatch: two checksummed slots in turn, so that a torn write spoils only the newer.
 
+Whoever has the tip open for writing is the one process of this host that may send for the lineage: it holds a lock on
+it. So a copy cannot be armed while the loop of the armed file runs, however many files of one lineage there are.
+
 Rules a change must keep: `write` stays one small write and one fdatasync; it never goes back by itself.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import struct
@@ -16,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from dee_appliance.errors import EvidenceError
+from dee_appliance.errors import EvidenceError, HostError
 from dee_appliance.kernel.e1.encoding import GENESIS_LEAF, leaf_hash
 from dee_appliance.store.database import Database
 from dee_appliance.store.durable import StorageFailed, reason, write_record
@@ -75,7 +79,10 @@ _data_sync = getattr(os, "fdatasync", os.fsync)
 
 
 class TipFile:
-    """The tip of one lineage, kept open for writing. Made when there is none."""
+    """The tip of one lineage, kept open for writing.
+
+    Made when there is none. Raises HostError while another process has it open.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -83,6 +90,7 @@ class TipFile:
             write_record(path, bytes(_FILE_BYTES), replace=False)
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            _lock(self._descriptor, path)
             newest = _newest(os.pread(self._descriptor, _FILE_BYTES, 0))
         except OSError as error:
             raise _failed(path, error) from error
@@ -128,6 +136,18 @@ class TipFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise HostError(
+            "another process sends for this file, or for a copy of it",
+            where=str(path),
+            hint="stop the loop of the armed file first",
+        ) from error
 
 
 def read_tip(path: Path) -> Tip | None:

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import msgspec
+from running_files import sent
 
 from dee_appliance.replay.compare_state import verify_state
 from dee_appliance.replay.verify import verify
@@ -45,6 +46,11 @@ def provider_keys(ledger: Path) -> Counter[str]:
     if not ledger.exists():
         return Counter()
     return Counter(line.split()[0] for line in ledger.read_text().splitlines())
+
+
+def sandbox_keys(path: Path) -> Counter[str]:
+    """Return how often the sandbox beside a file has taken each send key: one file is one message."""
+    return Counter(name.partition("-")[0] for name in sent(path))
 
 
 class ChainWalk:
@@ -87,24 +93,30 @@ def check_sends(database: Database, taken: Counter[str]) -> None:
     assert not unaccounted, f"sent without a mark in the file: {unaccounted}"
 
 
-def check_after_kill(path: Path, ledger: Path, walk: ChainWalk) -> None:
-    """What must hold as soon as the process is dead."""
-    taken = provider_keys(ledger)  # first: a message that leaves later must not look as if it had no mark
+def check_after_kill(path: Path, taken: Counter[str], walk: ChainWalk) -> None:
+    """What must hold as soon as the process is dead. `taken` is read before: a later message must not look as if it had no mark."""
     with open_reader(path) as database:
         walk.go_on(database)
         check_sends(database, taken)
 
 
-def check_end(path: Path, state: Path, ledger: Path, acknowledged: Path, walk: ChainWalk) -> Summary:
-    """What must hold when everything has come to its end."""
-    check_after_kill(path, ledger, walk)
-    taken = provider_keys(ledger)
+def check_end(
+    path: Path,
+    state: Path,
+    taken: Counter[str],
+    walk: ChainWalk,
+    *,
+    acknowledged: Path | None = None,
+    ended: bool = True,
+) -> Summary:
+    """What must hold when nothing is on its way any more and, if `ended`, every run has come to its end."""
+    check_after_kill(path, taken, walk)
     with open_reader(path) as database:
         assert database.integrity_check() == []
-        _nothing_is_left(database)
+        _nothing_is_left(database, ended=ended)
         _every_message_is_accounted_for(database, taken)
         _every_unknown_failed_its_run(database)
-        told = _everything_acknowledged_is_there(database, acknowledged)
+        told = 0 if acknowledged is None else _everything_acknowledged_is_there(database, acknowledged)
         rows = database.execute(
             "SELECT count(*) FILTER (WHERE mark = 'DISPATCHING'), count(*) FILTER (WHERE mark = 'UNKNOWN') FROM ledger"
         )
@@ -125,9 +137,11 @@ def check_end(path: Path, state: Path, ledger: Path, acknowledged: Path, walk: C
     )
 
 
-def _nothing_is_left(database: Database) -> None:
-    left = database.execute("SELECT status, count(*) FROM run WHERE status IN ('PENDING', 'ACTIVE', 'WAITING', 'HELD') GROUP BY 1")
-    assert left == [], f"runs that have not ended: {left}"
+def _nothing_is_left(database: Database, *, ended: bool) -> None:
+    live = database.execute(
+        "SELECT status, count(*) FROM run WHERE status IN ('PENDING', 'ACTIVE', 'WAITING', 'HELD') GROUP BY 1"
+    )
+    assert not ended or live == [], f"runs that have not ended: {live}"
     open_attempts = database.execute("SELECT state, count(*) FROM attempt WHERE state = 'DISPATCHING' GROUP BY 1")
     assert open_attempts == [], "attempts without an outcome"
     assert database.execute("SELECT id, kind FROM inbox WHERE ready = 1 ORDER BY id") == [], "rows never admitted"

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import IO, Self
 
-from crash_checks import ChainWalk, Summary, check_after_kill, check_end
+from crash_checks import ChainWalk, Summary, check_after_kill, check_end, provider_keys
 from running_files import make_file, people
 
 from dee_appliance import Engine
@@ -24,7 +24,9 @@ from dee_appliance.store.state_dir import StateDir
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PROGRAM_PATH = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
-CHANNEL = '[channel.email]\nadapter = "smtp"\nconcurrency = 32\noptions = { host = "127.0.0.1", port = %d, tls = "none" }\n'
+CHANNEL = (
+    '[channel.email]\nadapter = "smtp"\nconcurrency = 32\noptions = { host = "127.0.0.1", port = %d, tls = "none" }\n'
+)
 START_PATIENCE_S = 30.0
 END_PATIENCE_S = 60.0
 
@@ -52,7 +54,7 @@ class Story:
 
     def __enter__(self) -> Self:
         self._start_provider()
-        make_file(self.folder, contacts=self._contacts, name=self.path.name)
+        make_file(self.folder, contacts=self._contacts, name=self.path.name, pause="1s")
         self.engine.arm()
         return self
 
@@ -71,7 +73,13 @@ class Story:
     # ---- the world ----------------------------------------------------------------------------------------------------------------
 
     def _start_provider(self) -> None:
-        command = [sys.executable, str(HERE / "crash_provider.py"), str(self.ledger), str(self.seed), str(self._worst_ms)]
+        command = [
+            sys.executable,
+            str(HERE / "crash_provider.py"),
+            str(self.ledger),
+            str(self.seed),
+            str(self._worst_ms),
+        ]
         self._provider = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._provider.stdout is not None
         port = int(self._provider.stdout.readline())
@@ -94,7 +102,13 @@ class Story:
     def start_actor(self) -> None:
         """Let somebody use the file from another process."""
         self._actors += 1
-        command = [sys.executable, str(HERE / "crash_actor.py"), str(self.path), str(self.acknowledged), str(self.random.randrange(2**32))]
+        command = [
+            sys.executable,
+            str(HERE / "crash_actor.py"),
+            str(self.path),
+            str(self.acknowledged),
+            str(self.random.randrange(2**32)),
+        ]
         out = self.log("actor.log")
         self._actor = subprocess.Popen(command, env=self.environment(), stdout=out, stderr=out)
 
@@ -140,7 +154,7 @@ class Story:
         else:
             # Nobody killed it: then a command had the file for a moment, and the loop was told so.
             assert "another process runs this file" in said, f"exit code {code}: {said}"
-        check_after_kill(self.path, self.ledger, self.walk)
+        check_after_kill(self.path, provider_keys(self.ledger), self.walk)
 
     def _instant(self) -> float:
         """Return how long a loop lives, in seconds: often while it recovers, mostly while messages are on their way, sometimes longer."""
@@ -168,7 +182,8 @@ class Story:
             _, said = process.communicate(timeout=END_PATIENCE_S)
             assert process.returncode == 0, said.decode()
             time.sleep(0.2)
-        summary = check_end(self.path, self.state, self.ledger, self.acknowledged, self.walk)
+        taken = provider_keys(self.ledger)
+        summary = check_end(self.path, self.state, taken, self.walk, acknowledged=self.acknowledged)
         summary.kills = self.kills
         return summary
 

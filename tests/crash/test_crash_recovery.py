@@ -8,9 +8,15 @@ import pytest
 from running_files import holds, make_file, marks, statuses
 
 from dee_appliance import Engine
+from dee_appliance.errors import HostError
 from dee_appliance.runtime.appliance import open_appliance
+from dee_appliance.runtime.clock import WallClock
 from dee_appliance.runtime.loop import LoopLimits
+from dee_appliance.store.inbox import InboxRow, InboxWriter, staged_jobs
 from dee_appliance.store.state_dir import StateDir
+
+
+DAY_S = 86_400
 
 
 def die_in_flight(engine: Engine) -> int:
@@ -41,6 +47,34 @@ def test_a_crash_says_nothing_about_the_channel(engine: Engine) -> None:
     engine.serve(until_idle=True)
     assert holds(engine) == []
     assert marks(engine)["ACCEPTED"] == 68
+
+
+def staged(engine: Engine) -> list[int]:
+    with engine.view() as view:
+        return [job.rows for job in staged_jobs(view.database)]
+
+
+def test_rows_of_an_import_that_died_long_ago_are_removed(engine: Engine) -> None:
+    """They hold personal data that no erasure would find."""
+    now = WallClock().now()
+    with InboxWriter(engine.path) as writer:
+        for job, received in ((7, now - 2 * DAY_S), (8, now - 60)):
+            row = InboxRow(source="import", received=received, kind="contact.put", payload=b"{}", private={"vault": {}})
+            writer.stage(job, [row, row])
+    assert staged(engine) == [2, 2]
+    engine.serve(until_idle=True)
+    assert staged(engine) == [2]
+
+
+def test_an_import_that_was_taken_for_dead_is_not_half_admitted(engine: Engine) -> None:
+    row = InboxRow(source="import", received=1, kind="contact.put", payload=b"{}")
+    with InboxWriter(engine.path) as writer:
+        writer.stage(7, [row])
+        engine.serve(until_idle=True)
+        writer.stage(7, [row])
+        with pytest.raises(HostError, match="1 of 2"):
+            writer.release(7, expected=2)
+        assert staged(engine) == [1]
 
 
 def test_a_provider_that_goes_away_opens_the_breaker_once(engine: Engine) -> None:

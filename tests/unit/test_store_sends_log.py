@@ -28,6 +28,10 @@ def test_a_line_cut_short_by_a_crash_is_no_send(tmp_path: Path) -> None:
     with (tmp_path / "sends").open("ab") as file:
         file.write(b"12 bbbb")
     assert [one.send_key for one in forgotten_sends(tmp_path / "sends", 0)] == ["a" * 40]
+    log = SendsLog(tmp_path / "sends")
+    log.append(13, [("c" * 40, 1)])
+    log.close()
+    assert [one.send_key for one in forgotten_sends(tmp_path / "sends", 0)] == ["a" * 40, "c" * 40]
 
 
 def test_a_log_that_was_never_written_has_forgotten_nothing(tmp_path: Path) -> None:
