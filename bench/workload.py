@@ -1,7 +1,8 @@
 """The workload of our own sides: workflows of send, wait, branch, send through the real loop, with nothing but the engine in it.
 
-A real file with FULL commits, the null adapter with at most 32 in flight, the five basic rules, no MIME (what rendering gives is fixed).
-The clock is set by hand so that a wait costs nothing but its work. The peers do the same four steps.
+A real file with FULL commits, the null adapter with at most 32 in flight, the five basic rules, no MIME (what
+rendering gives is fixed). The clock is set by hand so that a wait costs nothing but its work. The peers do the same
+four steps.
 """
 
 from __future__ import annotations

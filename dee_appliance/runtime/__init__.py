@@ -1,1 +1,1 @@
-"""The running appliance: clocks, the loop, the dispatcher, the service, the command contract, and what commands read and report."""
+"""The running appliance: clocks, loop, dispatcher, service, the command contract, and what commands read and report."""

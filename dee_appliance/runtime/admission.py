@@ -1,7 +1,7 @@
 """Admission: moves staging rows to the ordered queue, in order, in the transaction that applies them.
 
-tick = received, clamped between the last tick and the loop's now. A duplicate (same source and token) yields no input; every other row
-yields at least one entry. Commands that come while no loop runs admit through here too.
+tick = received, clamped between the last tick and the loop's now. A duplicate (same source and token) yields no
+input; every other row yields at least one entry. Commands that come while no loop runs admit through here too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
     from dee_appliance.runtime.clock import Clock
-    from dee_appliance.store.database import Database
+    from dee_appliance.store.database import Database, Row
 
 QUIET_SOURCES = ("adapter", "world")
 """Sources inside this process, which wait for no reply."""
@@ -65,15 +65,16 @@ class Admission:
     def admit(self, now: int, limit: int, arrived: int = ANY_TIME) -> list[tuple[str, str]]:
         """Admit at most `limit` rows, with a tick of `now` at the most; a long import comes after everything else.
 
-        `arrived`: leave rows for later where they are (simulated recipients). Returns (kind, outcome) of each, `duplicate` included.
+        `arrived`: leave rows for later where they are (simulated recipients). Returns (kind, outcome) of each,
+        `duplicate` included.
         """
         done: list[tuple[str, str]] = []
         admitted: list[tuple[int]] = []
         for lane in LANES:
             left = limit - len(done)
             for row in self._database.execute(self._queries.select_ready, (lane, arrived, left)) if left > 0 else ():
-                identity, source, dedupe, received, kind, payload, private = row
-                seq, outcome = self._one(now, source, dedupe, received, kind, payload, private)
+                identity, source, _, _, kind, _, _ = row
+                seq, outcome = self._one(now, row)
                 admitted.append((identity,))
                 if source not in QUIET_SOURCES:
                     self._reply(identity, seq, outcome)
@@ -87,9 +88,8 @@ class Admission:
         if identity % 1_000 == 0:
             self._database.execute(self._queries.delete_old_replies, (identity - REPLIES_KEPT,))
 
-    def _one(
-        self, now: int, source: str, dedupe: str | None, received: int, kind: str, payload: str, private: str | None
-    ) -> tuple[int | None, str]:
+    def _one(self, now: int, row: Row) -> tuple[int | None, str]:
+        _, source, dedupe, received, kind, payload, private = row
         if self._journal.seen(source, dedupe):
             return None, "duplicate"
         try:

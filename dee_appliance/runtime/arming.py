@@ -83,7 +83,9 @@ def _require_no_loop(path: Path) -> None:
         if running is None:
             return
         WallClock().wait(OPENING_WAIT_S)
-    raise HostError(f"another process runs this file: {running}", where=str(path), hint="stop it, arm, and start it again")
+    raise HostError(
+        f"another process runs this file: {running}", where=str(path), hint="stop it, arm, and start it again"
+    )
 
 
 def _require_own_sender(path: Path, view: View) -> None:

@@ -1,7 +1,7 @@
 """Clocks: the only readers of time in the whole program, and the guard that notices when the wall clock cannot be trusted.
 
-A jump back never moves the tick; a wall clock that moves differently from the boot clock, or a gap across a restart longer than the
-longest outage, stops dispatch until a person releases it.
+A jump back never moves the tick; a wall clock that moves differently from the boot clock, or a gap across a restart
+longer than the longest outage, stops dispatch until a person releases it.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def submit_many(
     state_dir: StateDir | None = None,
 ) -> Batch:
     """Bring a long list of rows in, all or nothing: staged first, made ready in one transaction."""
-    job = int.from_bytes(os.urandom(7), "big") + 1
+    job = int.from_bytes(os.urandom(7), "big") + 1  # noqa: TID251 - names staged rows, and is gone when they are released
     with InboxWriter(path) as writer:
         count = _stage(writer, job, rows, progress)
         tally = _Tally(writer.release(job, expected=count))

@@ -1,7 +1,7 @@
 """Configuration outside the file: which adapter serves a channel on this machine, its credentials, how many attempts in flight.
 
-Nothing here can be seen by a verdict or a state change; what can, is a setting in the file (`dee config set`). Without a configuration
-file every channel is served by the sandbox, into a folder beside the file.
+Nothing here can be seen by a verdict or a state change; what can, is a setting in the file (`dee config set`).
+Without a configuration file every channel is served by the sandbox, into a folder beside the file.
 """
 
 from __future__ import annotations

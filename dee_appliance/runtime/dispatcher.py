@@ -1,7 +1,10 @@
-"""The dispatcher: hands permitted messages to adapters, and turns their answers into inbox rows. The only place that catches ChannelError.
+"""The dispatcher: hands permitted messages to adapters, and turns their answers into inbox rows.
 
-Nothing comes here before the pull that made the permit has been committed with a full sync and the tip has been written. An answer that
-is lost on the way (a crash) leaves the attempt DISPATCHING, and the next start records it as unknown.
+The only place that catches ChannelError.
+
+Nothing comes here before the pull that made the permit has been committed with a full sync and the tip has been
+written. An answer that is lost on the way (a crash) leaves the attempt DISPATCHING, and the next start records it as
+unknown.
 """
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ MAX_NOTE_CHARS = 2_000
 class Dispatcher:
     """The adapters of one open file.
 
-    `places` bounds the attempts in flight per channel. `simulated`: recipients are simulated elsewhere, so what an adapter says of a
-    call's outcome does not count.
+    `places` bounds the attempts in flight per channel. `simulated`: recipients are simulated elsewhere, so what an
+    adapter says of a call's outcome does not count.
     """
 
     def __init__(

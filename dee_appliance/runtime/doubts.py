@@ -1,8 +1,8 @@
 """Doubts about time, as halts on the record: the clock cannot be trusted, or the file was left alone for too long.
 
-A doubt is looked for when a file is opened by whoever runs it (the loop, or a command while there is no loop) and before every turn of the
-loop, ahead of everything else, so that nothing is pulled and no command moves the tick before the doubt is an input. A person's release
-confirms. Simulated files are never in doubt: their clock is set.
+A doubt is looked for when a file is opened by whoever runs it (the loop, or a command while there is no loop) and
+before every turn of the loop, ahead of everything else, so that nothing is pulled and no command moves the tick
+before the doubt is an input. A person's release confirms. Simulated files are never in doubt: their clock is set.
 
 Not every gap is an outage: a file in which nothing had been due for long has nothing to make up for.
 """

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def erase(
     path: Path, values: Sequence[bytes], *, clock: Clock | None = None, state_dir: StateDir | None = None
 ) -> ErasureReport:
-    """Empty the WAL and look for the values. While a loop runs this waits for its readers only; `pending` says that they were in the way."""
+    """Empty the WAL and look for the values.
+
+    While a loop runs this waits for its readers only; `pending` says that they were in the way.
+    """
     appliance = try_open_appliance(path, "dee contact erase", clock=clock, state_dir=state_dir)
     if appliance is not None:
         with appliance:

@@ -102,7 +102,7 @@ class Loop:
         return len(left)
 
     def finish(self, patience_s: float = 0.0) -> None:
-        """At the end: pull nothing more, wait up to `patience_s` for what is in flight, and record what the adapters still answer."""
+        """At the end: pull nothing more, wait up to `patience_s` for what is in flight, and record the last answers."""
         if self._dispatcher is not None:
             self._pulling = False
             waited = 0.0

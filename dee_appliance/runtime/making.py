@@ -27,7 +27,7 @@ SANDBOX_SENDER = {
     "sender.domain": "example.com",
     "sender.unsubscribe": "unsubscribe@example.com",
 }
-"""A sender that cannot exist (RFC 2606), so that the sandbox works at once; arming a file with a real adapter asks for your own."""
+"""A sender that cannot exist (RFC 2606), so that the sandbox works at once; a real adapter wants your own."""
 
 
 class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,15 +54,17 @@ def make_file(path: Path, options: FileOptions) -> None:
     settings: dict[str, object] = dict(SANDBOX_SENDER)
     if options.assume:
         settings["simulation.assume"] = options.assume
-    for key in sorted(settings):
-        inputs.append((ConfigSet(key=key, value=canonical(settings[key]).decode(), actor=SOURCE), None))
+    inputs += [
+        (ConfigSet(key=key, value=canonical(settings[key]).decode(), actor=SOURCE), None) for key in sorted(settings)
+    ]
     genesis = Genesis(
-        lineage=os.urandom(16),
+        lineage=os.urandom(16),  # noqa: TID251 - the lineage is drawn here and recorded in the first row
         epoch=options.start,
         clock="simulated" if options.simulated else "real",
         seed=options.seed if options.simulated else 0,
     )
-    secret = Brought(vault={FILE: {"secret": os.urandom(32).hex()}})
+    drawn = os.urandom(32).hex()  # noqa: TID251 - the file's secret is drawn here and recorded in the vault
+    secret = Brought(vault={FILE: {"secret": drawn}})
     path.parent.mkdir(parents=True, exist_ok=True)
     create(path, lambda database: _fill(database, genesis, inputs, secret))
 
@@ -81,9 +83,10 @@ def _fill(database: Database, genesis: Genesis, inputs: list[tuple[Input, Brough
     write_genesis(database, genesis)
     journal = Journal(database, NoShell())
     for position, (value, brought) in enumerate(inputs):
+        carried = brought
         if position == 0 and brought is not None:
-            brought = Brought(vault=secret.vault, documents=brought.documents)
+            carried = Brought(vault=secret.vault, documents=brought.documents)
         kind, payload = KIND_OF[type(value)], encode_input(value).decode()
-        _, outcome = journal.admit(genesis.epoch, genesis.epoch, SOURCE, kind, payload, brought=brought)
+        _, outcome = journal.admit(genesis.epoch, genesis.epoch, SOURCE, kind, payload, brought=carried)
         assert outcome == "done", outcome
     journal.flush()

@@ -107,7 +107,7 @@ def contact_timeline(view: View, text: str, *, limit: int | None = None) -> Iter
     return (teller.moment(line, plan_of_label(view, line.plan)) for line in lines)
 
 
-# ---- finding ---------------------------------------------------------------------------------------------------------
+# ---- finding ----
 
 
 def contact_find(view: View, text: str, *, limit: int = 50) -> Iterator[ContactRow]:

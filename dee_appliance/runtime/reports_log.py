@@ -128,7 +128,7 @@ class Log:
         self._queries = load_queries(LogQueries, "log")
         self._contact_of_run = lru_cache(SUBJECTS_KEPT)(self._read_contact_of_run)
 
-    # ---- whole filters -----------------------------------------------------------------------------------------------
+    # ---- whole filters ----
 
     def lines(self, wanted: LogFilter) -> Iterator[LogLine]:
         """Give the entries that fit, oldest first. Raises Refused for a run or contact that is not there."""
@@ -187,7 +187,7 @@ class Log:
                 last = row[0]
                 yield row
 
-    # ---- single entries ----------------------------------------------------------------------------------------------
+    # ---- single entries ----
 
     def run_number(self, run: str) -> int:
         """Return the number of a run. Raises Refused."""
@@ -244,7 +244,7 @@ class Log:
         path = str(self._view.database.path)
         return EvidenceError(f"entry {seq} of the log cannot be read", where=path, hint="run `dee verify`")
 
-    # ---- decoding ----------------------------------------------------------------------------------------------------
+    # ---- decoding ----
 
     def decode(self, row: Row) -> LogLine:
         """Read one row (seq, body, leaf). Raises EvidenceError for a body that is no entry."""

@@ -241,7 +241,7 @@ def reason_text(reason: str, step: str = "") -> str:
     return f"{head}: {words}" if words else head
 
 
-# ---- verbs -----------------------------------------------------------------------------------------------------------
+# ---- verbs ----
 
 
 def _choices(view: View, run: Run, plan: CompiledPlan, snapshot: Snapshot) -> tuple[Choice, ...]:

@@ -89,7 +89,7 @@ class SuppressionCheck(msgspec.Struct, frozen=True, kw_only=True):
     suppressions: tuple[SuppressionRow, ...]
 
 
-# ---- consent ---------------------------------------------------------------------------------------------------------
+# ---- consent ----
 
 
 def consent_show(view: View, contact: str) -> ConsentReport:
@@ -144,7 +144,7 @@ def _history(view: View, log: Log, contact: Contact, times: Times) -> Iterator[C
             )
 
 
-# ---- suppression -----------------------------------------------------------------------------------------------------
+# ---- suppression ----
 
 
 def suppress_check(view: View, text: str) -> SuppressionCheck:

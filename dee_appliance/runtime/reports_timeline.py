@@ -109,7 +109,7 @@ class Teller:
         text = self._view.vault.newest(self._contact.contact, f"answer:{send_key}:{attempt}")
         return "" if text is None else msgspec.json.decode(text, type=dict[str, str]).get("ref", "")
 
-    # ---- sentences ---------------------------------------------------------------------------------------------------
+    # ---- sentences ----
 
     def _text(self, line: LogLine, plan: CompiledPlan | None) -> str:
         if line.outcome == "rejected" and "code" in line.detail:

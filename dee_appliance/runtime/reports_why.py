@@ -154,7 +154,7 @@ def _send_key(text: str) -> str:
     return key if len(key) == SEND_KEY_CHARACTERS and not key.strip("0123456789abcdef") else ""
 
 
-# ---- one run ---------------------------------------------------------------------------------------------------------
+# ---- one run ----
 
 
 def _run_why(view: View, run: str, step: str, send: str, disarmed: str) -> RunWhy:

@@ -1,7 +1,7 @@
 """The live shell: renders an attempt when it is pulled, and keeps the finished message for the dispatcher.
 
-Messages are made before the pull's transaction where the queue could be foreseen (`foresee`), inside it where it could not; the bytes
-are the same either way, since everything that decides them is in the request.
+Messages are made before the pull's transaction where the queue could be foreseen (`foresee`), inside it where it
+could not; the bytes are the same either way, since everything that decides them is in the request.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The simulated world: recipients that open, click, reply, bounce, unsubscribe and answer the phone.
 
-What a recipient does about a send is a function of (seed, run, step, attempt) and of the assumed shares, never of the order in which
-things happen; it becomes inbox rows that arrive at later ticks. A file made with `--simulated` and `dee simulate` use it; a real file
-never does.
+What a recipient does about a send is a function of (seed, run, step, attempt) and of the assumed shares, never of the
+order in which things happen; it becomes inbox rows that arrive at later ticks. A file made with `--simulated` and
+`dee simulate` use it; a real file never does.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def parse_shares(text: str) -> dict[str, int]:
 def _share(text: str, part: str) -> int:
     whole, _, fraction = text.removesuffix("%").partition(".")
     digits = whole + fraction
-    if not text.endswith("%") or not digits.isascii() or not digits.isdigit() or len(fraction) > 2:  # noqa: PLR2004
+    if not text.endswith("%") or not digits.isascii() or not digits.isdigit() or len(fraction) > 2:
         raise Usage(
             f"`{part}`: a share is a percentage like 4% or 1.5%", where="--assume", hint="replied=4%,bounced=1%"
         )

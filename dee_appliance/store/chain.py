@@ -1,13 +1,14 @@
 """The audit chain: turns the kernel's entries into linked rows.
 
-An entry's body is canonical JSON; its leaf is SHA-256(0x00 ‖ body), at once the link that the next body names as `prev` and the
-RFC 6962 Merkle leaf. Bodies are put together from parts that are canonical already: verify demands that decoding and encoding a body
-gives the same bytes, so a slip here cannot stay unseen. Rows are collected and written in one go before the commit.
+An entry's body is canonical JSON; its leaf is SHA-256(0x00 ‖ body), at once the link that the next body names as
+`prev` and the RFC 6962 Merkle leaf. Bodies are put together from parts that are canonical already: verify demands
+that decoding and encoding a body gives the same bytes, so a slip here cannot stay unseen. Rows are collected and
+written in one go before the commit.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -48,7 +49,10 @@ class Chain:
         self.head: bytes = GENESIS_LEAF if last is None else last[1]
 
     def append(self, entry: Entry, cause: bytes, link: tuple[int, str] | None) -> int:
-        """Link one entry and return its seq. `cause` is the canonical {"digest", "seq"} of the input; `link` the contact's (cs, cp)."""
+        """Link one entry and return its seq.
+
+        `cause` is the canonical {"digest", "seq"} of the input; `link` the contact's (cs, cp).
+        """
         seq = self.next_seq
         linked = b"" if link is None else b',"cp":"%b","cs":%d' % (link[1].encode(), link[0])
         evidence = b"" if entry.extra is None else b',"evidence":%b' % canonical_trusted(entry.extra)
@@ -88,6 +92,14 @@ class Chain:
         if self._contact_trail:
             self._database.many(self._queries.insert_contact_trail, self._contact_trail)
             self._contact_trail.clear()
+
+
+class Cause(NamedTuple):
+    """The input that is being applied: its seq and tick, and the canonical reference to it that entries carry."""
+
+    seq: int
+    tick: int
+    reference: bytes
 
 
 def cause_bytes(seq: int, digest: bytes) -> bytes:

@@ -133,8 +133,9 @@ class InboxWriter:
         with self._database.transaction():
             rows = self._database.execute(self._queries.update_staged_to_ready, (_staged(job),))
             if expected is not None and len(rows) != expected:
-                raise HostError(f"{len(rows)} of {expected} rows are still there", where=str(self._database.path),
-                hint="try again")
+                raise HostError(
+                    f"{len(rows)} of {expected} rows are still there", where=str(self._database.path), hint="try again"
+                )
             return sorted(row[0] for row in rows)
 
     def abandon(self, job: int) -> int:

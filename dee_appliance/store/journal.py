@@ -1,11 +1,12 @@
 """The journal: applies one input after the other to the file. The loop, replay, simulation and the debugger all go through here.
 
-`apply` is the whole road of an input: row of the queue → snapshot → kernel → entries and state. It runs inside a transaction of the
-caller and reads no clock: the tick comes with the input. What the shell computes for an input (renderings) comes through `Shell`, is
-recorded as `given`, and comes from the record when the same input is applied again.
+`apply` is the whole road of an input: row of the queue → snapshot → kernel → entries and state. It runs inside a
+transaction of the caller and reads no clock: the tick comes with the input. What the shell computes for an input
+(renderings) comes through `Shell`, is recorded as `given`, and comes from the record when the same input is applied
+again.
 
-Order: before an input about a contact, that contact's due timers fire (the kernel does that). All other timers are drained by `clock`
-inputs that carry their own limit.
+Order: before an input about a contact, that contact's due timers fire (the kernel does that). All other timers are
+drained by `clock` inputs that carry their own limit.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec.structs import replace
 from blake3 import blake3
 
 from dee_appliance.errors import EvidenceError
@@ -43,7 +45,7 @@ from dee_appliance.kernel.e1.input import (
 from dee_appliance.kernel.e1.machine import decide, decide_due, decide_pull
 from dee_appliance.kernel.e1.run import Attempt, Entry, GateShared, Given, Permit, Run, Snapshot
 from dee_appliance.kernel.e1.turn import file_core
-from dee_appliance.store.chain import Chain, ChainQueries, cause_bytes
+from dee_appliance.store.chain import Cause, Chain, ChainQueries, cause_bytes
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state import State
 
@@ -159,7 +161,7 @@ class Journal:
         permits, self.permits = self.permits, []
         return permits
 
-    # ---- admission --------------------------------------------------------------------------------------------------------------
+    # ---- admission ----
 
     def seen(self, source: str, token: str | None) -> bool:
         """Tell whether an input with this dedupe token was admitted before."""
@@ -199,13 +201,13 @@ class Journal:
         self._inputs.append((row.seq, row.tick, row.received, row.source, row.kind, row.payload))
         self.last_seq = row.seq
         self.last_tick = row.tick
-        cause = cause_bytes(row.seq, input_digest(row))
+        cause = Cause(row.seq, row.tick, cause_bytes(row.seq, input_digest(row)))
         before = self.chain.next_seq
         try:
             value = decode_input(row.kind, row.payload)
         except UnknownInput:
             core = file_core(row.tick, "input", "rejected", {"code": "malformed", "kind": row.kind})
-            self.chain.append(Entry(core=core), cause, None)
+            self.chain.append(Entry(core=core), cause.reference, None)
             return "rejected:malformed"
         match value:
             case Clock():
@@ -217,12 +219,12 @@ class Journal:
             case _:
                 outcome = self._contact(row, value, cause)
         if self.chain.next_seq == before:
-            self.chain.append(nothing_to_do(row.tick, row.kind), cause, None)
+            self.chain.append(nothing_to_do(row.tick, row.kind), cause.reference, None)
         return outcome
 
-    # ---- inputs about one contact -----------------------------------------------------------------------------------------------
+    # ---- inputs about one contact ----
 
-    def _contact(self, row: InputRow, value: ContactInput, cause: bytes) -> str:
+    def _contact(self, row: InputRow, value: ContactInput, cause: Cause) -> str:
         snapshot, subject = self._subject(row.tick, value)
         plans = self.state.plans_of(snapshot)
         if isinstance(value, Enroll):
@@ -230,7 +232,7 @@ class Journal:
             if digest is not None:
                 plans[""] = self.state.plan(digest)
         decision = decide(snapshot, value, plans, self.state.zones(), subject=subject)
-        self.state.apply(decision, snapshot, row.tick, row.seq, self.chain, cause)
+        self.state.apply(decision, snapshot, self.chain, cause)
         if decision.erase:
             self.database.execute(self._queries.delete_vault, (snapshot.contact.contact,))
         return decision.outcome
@@ -240,7 +242,12 @@ class Journal:
         match value:
             case Enroll():
                 return self.state.snapshot(tick, value.contact, plan=value.plan), None
-            case ContactPut() | ContactErase() | ConsentSet():
+            case ContactPut():
+                snapshot = self.state.snapshot(tick, value.contact)
+                subjects = (value.contact, *value.tokens.values())
+                snapshot.contact = replace(snapshot.contact, suppressions=self.state.suppressions(subjects))
+                return snapshot, None
+            case ContactErase() | ConsentSet():
                 return self.state.snapshot(tick, value.contact), None
             case SuppressionSet():
                 contact = value.subject if value.subject.startswith("c_") else self.state.contact_of(value.subject)
@@ -264,31 +271,31 @@ class Journal:
             return self.state.snapshot(tick, ""), None
         return self.state.snapshot(tick, about.contact, run_no=about.run_no, about=about), about.run_no
 
-    # ---- the clock --------------------------------------------------------------------------------------------------------------
+    # ---- the clock ----
 
-    def _clock(self, row: InputRow, value: Clock, cause: bytes) -> str:
+    def _clock(self, row: InputRow, value: Clock, cause: Cause) -> str:
         left = value.limit
         for hold in self.state.holds:
             if hold.until is not None and hold.until <= row.tick and left > 0:
                 left -= 1
-                self.chain.append(hold_released(row.tick, hold), cause, None)
+                self.chain.append(hold_released(row.tick, hold), cause.reference, None)
                 self.state.write_holds((), ((hold.scope, hold.reason),), 0)
         for run_no in self.state.due_runs(row.tick, left):
             self._due(row, run_no, cause)
         return "done"
 
-    def _due(self, row: InputRow, run_no: int, cause: bytes) -> None:
+    def _due(self, row: InputRow, run_no: int, cause: Cause) -> None:
         run = self.state.run_by_no(run_no)
         # A run of the same contact may have ended this one a moment ago.
         if run is None or run.due is None or run.due > row.tick:
             return
         snapshot = self.state.snapshot(row.tick, run.contact, run_no=run_no)
         decision = decide_due(snapshot, run_no, self.state.plans_of(snapshot), self.state.zones())
-        self.state.apply(decision, snapshot, row.tick, row.seq, self.chain, cause)
+        self.state.apply(decision, snapshot, self.chain, cause)
 
-    # ---- the dispatch pull ------------------------------------------------------------------------------------------------------
+    # ---- the dispatch pull ----
 
-    def _pull(self, row: InputRow, value: Pull, cause: bytes) -> str:
+    def _pull(self, row: InputRow, value: Pull, cause: Cause) -> str:
         for ordinal, (_, _, attempt_no) in enumerate(self.state.queue(value.channel, value.n)):
             attempt = self.state.attempt_by_no(attempt_no)
             # An earlier candidate of this pull may have stopped the queue, or ended this run.
@@ -296,7 +303,7 @@ class Journal:
                 self._candidate(row, ordinal, attempt, cause)
         return "done"
 
-    def _candidate(self, row: InputRow, ordinal: int, attempt: Attempt, cause: bytes) -> None:
+    def _candidate(self, row: InputRow, ordinal: int, attempt: Attempt, cause: Cause) -> None:
         snapshot = self.state.snapshot(row.tick, attempt.contact, run_no=attempt.run_no, about=attempt)
         run = next(one for one in snapshot.runs if one.no == attempt.run_no)
         plans = self.state.plans_of(snapshot)
@@ -315,7 +322,7 @@ class Journal:
             trial_guests=tuple(guests) if self.state.settings.get("trial") and isinstance(guests, list) else None,
         )
         decision = decide_pull(snapshot, run.no, given, shared, plans, zones)
-        self.state.apply(decision, snapshot, row.tick, row.seq, self.chain, cause)
+        self.state.apply(decision, snapshot, self.chain, cause)
         if decision.permit is not None:
             self.permits.append(decision.permit)
 
@@ -329,18 +336,18 @@ class Journal:
             self.database.execute(self._queries.append_given, (seq, ordinal, _encode(given).decode()))
         return given
 
-    # ---- inputs about the file --------------------------------------------------------------------------------------------------
+    # ---- inputs about the file ----
 
     def _file(
         self,
         row: InputRow,
         value: PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm,
-        cause: bytes,
+        cause: Cause,
     ) -> str:
         decision = decide_file(self._file_view(row, value), value)
         base = self.chain.next_seq
         for entry in decision.entries:
-            self.chain.append(entry, cause, None)
+            self.chain.append(entry, cause.reference, None)
         if decision.holds or decision.released:
             self.state.write_holds(decision.holds, decision.released, base)
         match value:

@@ -90,7 +90,7 @@ def _read(path: Path) -> Iterator[ForgottenSend]:
     for line in lines:
         parts = line.split()
         # A line that a crash cut short tells of sends that did not leave: the tip was not written after it.
-        if len(parts) == 3 and parts[0].isdigit() and parts[2].isdigit():  # noqa: PLR2004 - size, key, attempt
+        if len(parts) == 3 and parts[0].isdigit() and parts[2].isdigit():
             yield ForgottenSend(size=int(parts[0]), send_key=parts[1], attempt=int(parts[2]))
 
 

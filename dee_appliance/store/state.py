@@ -1,8 +1,8 @@
 """State: fetches everything a decision may read, and writes everything a decision asks for.
 
-Every table touched here is a fold of the input queue. Nothing here decides: if a value needs judging, the judgement stands in the
-kernel and the value in a snapshot. What changes rarely (policy, zones, settings, shared holds, compiled plans) is kept in memory and
-read again after a rollback.
+Every table touched here is a fold of the input queue. Nothing here decides: if a value needs judging, the judgement
+stands in the kernel and the value in a snapshot. What changes rarely (policy, zones, settings, shared holds, compiled
+plans) is kept in memory and read again after a rollback.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from dee_appliance.store.state_rows import (
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel
-    from dee_appliance.store.chain import Chain
+    from dee_appliance.store.chain import Cause, Chain
     from dee_appliance.store.database import Database
 
 _attributes_decoder = msgspec.json.Decoder(dict[str, bool | int | str])
@@ -105,7 +105,7 @@ class State:
             for scope, reason, until, entry in self._database.execute(self._queries.select_holds)
         )
 
-    # ---- documents --------------------------------------------------------------------------------------------------------------
+    # ---- documents ----
 
     def plan(self, digest: str) -> CompiledPlan:
         """Return a compiled plan version."""
@@ -136,7 +136,7 @@ class State:
         """Return the rules that a send of this plan on this channel must pass, in the order of asking."""
         return self.documents.rules(str(self.settings["policy"]), plan, channel)
 
-    # ---- reading ----------------------------------------------------------------------------------------------------------------
+    # ---- reading ----
 
     def run_by_no(self, run_no: int) -> Run | None:
         """Return a run."""
@@ -190,7 +190,7 @@ class State:
     def _read_contact(self, contact: str) -> Contact:
         row = self._database.one(self._queries.select_contact, (contact,)) if contact else None
         if row is None:
-            return Contact(contact=contact, known=False, suppressions=self._suppressions((contact,)))
+            return Contact(contact=contact, known=False, suppressions=self.suppressions((contact,)))
         tokens: dict[str, str] = dict(self._database.execute(self._queries.select_tokens, (contact,)))
         return Contact(
             contact=contact,
@@ -206,10 +206,11 @@ class State:
                     self._queries.select_consents, (contact,)
                 )
             },
-            suppressions=self._suppressions((contact, *(tokens[kind] for kind in sorted(tokens)))),
+            suppressions=self.suppressions((contact, *(tokens[kind] for kind in sorted(tokens)))),
         )
 
-    def _suppressions(self, subjects: tuple[str, ...]) -> tuple[Suppression, ...]:
+    def suppressions(self, subjects: tuple[str, ...]) -> tuple[Suppression, ...]:
+        """Return what is suppressed under at most four names: a contact id, and a token of each kind."""
         wanted = (*subjects, *("" for _ in range(SUBJECTS - len(subjects))))
         return tuple(
             Suppression(subject=subject, scope=scope, reason=reason, entry=entry)
@@ -218,7 +219,7 @@ class State:
 
     def subject_snapshot(self, tick: int, subject: str) -> Snapshot:
         """Return the snapshot for an address token that no contact has: only its suppressions are known."""
-        contact = Contact(contact="", known=False, suppressions=self._suppressions((subject,)))
+        contact = Contact(contact="", known=False, suppressions=self.suppressions((subject,)))
         return Snapshot(tick=tick, lineage=self.lineage, contact=contact)
 
     def snapshot(
@@ -302,7 +303,7 @@ class State:
         return min(ticks) if ticks else None
 
     def queue(self, channel: str, limit: int) -> list[tuple[int, int, int]]:
-        """Return the next intended sends (ready, run number, attempt number) of a channel, leaving out what a shared hold stops."""
+        """Return a channel's next intended sends (ready, run number, attempt number) that no shared hold stops."""
         scopes = {hold.scope for hold in self.holds}
         if "*" in scopes or f"channel:{channel}" in scopes:
             return []
@@ -320,24 +321,24 @@ class State:
         self._flush_rows()
         return [(row[0], row[1]) for row in self._database.execute(self._queries.select_dispatching)]
 
-    # ---- writing ----------------------------------------------------------------------------------------------------------------
+    # ---- writing ----
 
-    def apply(self, decision: Decision, snapshot: Snapshot, tick: int, seq: int, chain: Chain, cause: bytes) -> None:
+    def apply(self, decision: Decision, snapshot: Snapshot, chain: Chain, cause: Cause) -> None:
         """Write a decision. Entries that the decision names by their position become seqs of the log."""
         base = chain.next_seq
         self._write_contact(decision)
         for entry in decision.entries:
             if entry.contact:
-                self._append_linked(chain, entry, entry.contact, cause)
+                self._append_linked(chain, entry, entry.contact, cause.reference)
             else:
-                chain.append(entry, cause, None)
+                chain.append(entry, cause.reference, None)
         due_before = {run.no: run.due for run in snapshot.runs}
         for run in decision.runs:
-            self._write_run(run, due_before.get(run.no), tick)
+            self._write_run(run, due_before.get(run.no), cause.tick)
         for attempt in decision.attempts:
             self._write_attempt(attempt)
         for mark in decision.marks:
-            self._marks.append((mark.no, mark.mark, mark.send_key, mark.attempt, seq, tick))
+            self._marks.append((mark.no, mark.mark, mark.send_key, mark.attempt, cause.seq, cause.tick))
         for change in decision.counters:
             key = (change.name, change.bucket)
             settled, reserved = self._counter(key)

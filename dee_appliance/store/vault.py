@@ -1,7 +1,8 @@
 """The vault: the only table with personal data. Reading it for rendering, and the file's own secrets.
 
-`profile` is one canonical JSON object per version; the newest row counts. The contact's `secret` keys the commitments to its data, and
-the file's `secret` (contact '') keys address and dedupe tokens, so that suppression and dedupe work after an erasure.
+`profile` is one canonical JSON object per version; the newest row counts. The contact's `secret` keys the commitments
+to its data, and the file's `secret` (contact '') keys address and dedupe tokens, so that suppression and dedupe work
+after an erasure.
 """
 
 from __future__ import annotations
