@@ -110,7 +110,7 @@ class Engine(EngineReading):
         make_file(Path(path), options)
         return cls(path, clock=clock, state_dir=state_dir)
 
-    # ---- the road of every change ------------------------------------------------------------------------------------
+    # ---- the road of every change ----
 
     def now(self) -> int:
         """Return the tick at which a request made now arrives."""
@@ -127,7 +127,8 @@ class Engine(EngineReading):
         now = self.now()
         rows = [
             InboxRow(
-                source=SOURCE,
+                # A token is one and the same whoever brings it.
+                source=SOURCE if dedupe is not None and position == 0 else self._by(SOURCE),
                 dedupe=dedupe if position == 0 else None,
                 received=now,
                 kind=KIND_OF[type(value)],
@@ -141,7 +142,12 @@ class Engine(EngineReading):
         return submitted
 
     def _submit_many(self, rows: Iterable[InboxRow], what: str, progress: Callable[[int], None] | None = None) -> Batch:
-        return submit_many(self.path, rows, what, progress=progress, clock=self._clock, state_dir=self._state_dir)
+        named = (replace(row, source=self._by(row.source)) for row in rows)
+        return submit_many(self.path, named, what, progress=progress, clock=self._clock, state_dir=self._state_dir)
+
+    def _by(self, source: str) -> str:
+        """Name who asks, beside the way it came: it is recorded with the input, also where the input itself names nobody."""
+        return source if self.actor == SOURCE else f"{source}:{self.actor}"
 
     def _checked(self, submitted: Submitted) -> Submitted:
         """Raise Refused for the first input that was admitted and had no effect."""
@@ -150,7 +156,7 @@ class Engine(EngineReading):
                 raise refused(reply.outcome.removeprefix("rejected:"), f"input {reply.seq}")
         return submitted
 
-    # ---- plans, policy, settings -------------------------------------------------------------------------------------
+    # ---- plans, policy, settings ----
 
     def publish_plan(self, path: str | Path) -> CheckedPlan:
         """Check a plan file and publish it. Raises Refused that lists every mistake with file and line."""
@@ -200,7 +206,7 @@ class Engine(EngineReading):
         changes.append(ConfigSet(key="trial", value=canonical(on).decode(), actor=self.actor))
         self._checked(self.submit(*changes))
 
-    # ---- contacts ----------------------------------------------------------------------------------------------------
+    # ---- contacts ----
 
     def import_contacts(
         self,
@@ -271,7 +277,7 @@ class Engine(EngineReading):
             return ErasureReport(state="pending", searched=0, shared=0, too_short=0, compacted=False, places=())
         return erase(self.path, values, clock=self._clock, state_dir=self._state_dir)
 
-    # ---- runs --------------------------------------------------------------------------------------------------------
+    # ---- runs ----
 
     def enroll(
         self,
@@ -357,7 +363,7 @@ class Engine(EngineReading):
         """Let a halted scope move again; also confirms the clock after a jump or a long outage."""
         self._checked(self.submit(HoldSet(scope=scope, on=False, actor=self.actor)))
 
-    # ---- consent and suppression -------------------------------------------------------------------------------------
+    # ---- consent and suppression ----
 
     def set_consent(
         self,
@@ -392,7 +398,7 @@ class Engine(EngineReading):
         with self.view() as view:
             return view.resolve_contact(contact)
 
-    # ---- the file ----------------------------------------------------------------------------------------------------
+    # ---- the file ----
 
     def serve(
         self,

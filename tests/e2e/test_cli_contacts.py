@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import apsw
 import pytest
 from terminal import Terminal, serve_all
 
@@ -338,3 +339,23 @@ def test_an_erasure_asks_first(desk: Terminal) -> None:
     assert "cannot be undone" in said.err
     assert desk.dee("contact", "erase", "K-99", "--yes").code == 1
     assert entries(desk) == before
+
+
+def test_who_asked_is_recorded_with_every_input(desk: Terminal) -> None:
+    for words in (
+        ("consent", "grant", "K-1", "--channel", "sms"),
+        ("suppress", "add", "K-2"),
+        ("enroll", "welcome", "--contact", "K-1", *DAY),
+        ("event", "add", "visit.booked", "--contact", "K-1"),
+        ("policy", "set", "policy.toml"),
+        ("contact", "erase", "K-4", "--yes"),
+    ):
+        desk.ok(*words, "--actor", "ann")
+    connection = apsw.Connection(str(desk.file), flags=apsw.SQLITE_OPEN_READONLY)
+    found = connection.execute("SELECT kind FROM input WHERE source = 'operator:ann' ORDER BY seq").fetchall()
+    imported = connection.execute("SELECT DISTINCT source FROM input WHERE kind = 'contact.put'").fetchall()
+    connection.close()
+    assert [kind for (kind,) in found] == [
+        "consent.set", "suppression.set", "run.enroll", "event", "policy.set", "contact.erase",
+    ]  # fmt: skip
+    assert imported == [("import:tester",)]
