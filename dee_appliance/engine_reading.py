@@ -48,7 +48,7 @@ class EngineReading:
             return reports.run_show(view, run, disarmed=reports.disarmed_reason(view, self._state_dir))
 
     def why(self, subject: str, *, step: str = "", plan: str = "") -> reports.Why:
-        """Explain why somebody did or did not get something. `subject`: a run, a contact, an address, a Message-ID or a send key."""
+        """Explain why somebody did or did not get something: a run, a contact, an address, a Message-ID or a send key."""
         with self.view() as view:
             disarmed = reports.disarmed_reason(view, self._state_dir)
             return reports.why(view, subject, step=step, plan=plan, disarmed=disarmed)

@@ -165,13 +165,12 @@ class Importer:
 
 def contact_row(prepared: PreparedContact, file_secret: bytes, now: int, *, job: str, new: bool) -> InboxRow:
     """Return the inbox row that adds or changes a contact: neutral facts in the payload, personal data beside it."""
+    tokens = dict[str, str](address_tokens(file_secret, prepared.profile, prepared.key).items())
     put = ContactPut(
         contact=prepared.contact,
         attributes=prepared.attributes,
         facts=prepared.facts,
-        tokens={
-            str(kind): token for kind, token in address_tokens(file_secret, prepared.profile, prepared.key).items()
-        },
+        tokens=tokens,
         job=job,
     )
     kept = {"profile": canonical(dict(prepared.profile)).decode()}

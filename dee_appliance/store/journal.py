@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from msgspec.structs import replace
 from blake3 import blake3
+from msgspec.structs import replace
 
 from dee_appliance.errors import EvidenceError
 from dee_appliance.kernel.e1.file_input import FileView, decide_file, hold_released, nothing_to_do
@@ -247,7 +247,7 @@ class Journal:
                 subjects = (value.contact, *value.tokens.values())
                 snapshot.contact = replace(snapshot.contact, suppressions=self.state.suppressions(subjects))
                 return snapshot, None
-            case ContactErase() | ConsentSet():
+            case ContactErase() | ConsentSet() | Event(send_key=""):
                 return self.state.snapshot(tick, value.contact), None
             case SuppressionSet():
                 contact = value.subject if value.subject.startswith("c_") else self.state.contact_of(value.subject)
@@ -261,8 +261,6 @@ class Journal:
                 return self.state.snapshot(tick, run.contact, run_no=run.no), run.no
             case Answered():
                 return self._of_attempt(tick, self.state.attempt(value.send_key, value.attempt))
-            case Event(send_key=""):
-                return self.state.snapshot(tick, value.contact), None
             case Event():
                 return self._of_attempt(tick, self.state.attempt(value.send_key, None))
 

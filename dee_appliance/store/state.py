@@ -29,6 +29,7 @@ from dee_appliance.kernel.e1.run import (
     Suppression,
 )
 from dee_appliance.kernel.e1.turn import OPEN
+from dee_appliance.store.counters import Counters
 from dee_appliance.store.documents import Documents
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state_queries import StateQueries
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 _attributes_decoder = msgspec.json.Decoder(dict[str, bool | int | str])
 _facts_decoder = msgspec.json.Decoder(dict[str, object])
 CONTACTS_KEPT = 10_000
-COUNTERS_KEPT = 10_000
 SUBJECTS = 4
 """Under how many names a contact can be suppressed: its id, and one token each for e-mail, phone and customer key."""
 
@@ -65,8 +65,7 @@ class State:
         self.documents = Documents(database)
         self._contacts: dict[str, Contact] = {}
         self._links: dict[str, tuple[int, str] | None] = {}
-        self._counters: dict[tuple[str, str], tuple[int, int]] = {}
-        self._changed_counters: dict[tuple[str, str], None] = {}
+        self._counters = Counters(database)
         self._live: dict[str, tuple[Run, ...]] = {}
         self._open: dict[tuple[str, int], Attempt] = {}
         self._changed_runs: dict[int, tuple[Run, int]] = {}
@@ -78,8 +77,7 @@ class State:
         """Read what is kept in memory again: at the start and after a rollback."""
         self._contacts.clear()
         self._links.clear()
-        self._counters.clear()
-        self._changed_counters.clear()
+        self._counters.forget()
         self._live.clear()
         self._open.clear()
         self._changed_runs.clear()
@@ -272,8 +270,7 @@ class State:
         return kept
 
     def _integer(self, key: str, default: int) -> int:
-        value = self.settings.get(key, default)
-        return value if isinstance(value, int) else default
+        return value if isinstance(value := self.settings.get(key), int) else default
 
     def plans_of(self, snapshot: Snapshot) -> dict[str, CompiledPlan]:
         """Return the compiled plans that the snapshot's runs follow."""
@@ -281,14 +278,7 @@ class State:
 
     def counters(self, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
         """Return (settled, reserved) of each counter bucket; a missing one is (0, 0)."""
-        return {key: self._counter(key) for key in wanted}
-
-    def _counter(self, key: tuple[str, str]) -> tuple[int, int]:
-        kept = self._counters.get(key)
-        if kept is None:
-            row = self._database.one(self._queries.select_counter, key)
-            kept = self._counters[key] = (0, 0) if row is None else (row[0], row[1])
-        return kept
+        return {key: self._counters.read(key) for key in wanted}
 
     def due_runs(self, tick: int, limit: int) -> list[int]:
         """Return the numbers of the next runs whose timers are due, in their order."""
@@ -340,10 +330,7 @@ class State:
         for mark in decision.marks:
             self._marks.append((mark.no, mark.mark, mark.send_key, mark.attempt, cause.seq, cause.tick))
         for change in decision.counters:
-            key = (change.name, change.bucket)
-            settled, reserved = self._counter(key)
-            self._counters[key] = (settled + change.settled, reserved + change.reserved)
-            self._changed_counters[key] = None
+            self._counters.add(change)
         if decision.holds or decision.released:
             self.write_holds(decision.holds, decision.released, base)
         self._write_contact_facts(decision, snapshot, base)
@@ -357,12 +344,7 @@ class State:
         if self._marks:
             self._database.many(self._queries.append_mark, self._marks)
             self._marks.clear()
-        if self._changed_counters:
-            rows = [(*key, *self._counters[key]) for key in self._changed_counters]
-            self._database.many(self._queries.insert_counter, rows)
-            self._changed_counters.clear()
-        if len(self._counters) > COUNTERS_KEPT:
-            self._counters.clear()
+        self._counters.flush()
 
     def _append_linked(self, chain: Chain, entry: Entry, contact: str, cause: bytes) -> None:
         """Append an entry to the global chain and to the contact's own."""

@@ -18,7 +18,6 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     insert_breaker: str
     insert_consent: str
     insert_contact: str
-    insert_counter: str
     insert_enrolment: str
     insert_hold: str
     insert_plan: str
@@ -33,7 +32,6 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_consents: str
     select_contact: str
     select_contact_chain: str
-    select_counter: str
     select_dispatching: str
     select_due: str
     select_enrolment: str

@@ -152,15 +152,6 @@ WHERE state = 'INTENDED' AND channel = ? AND plan = ? ORDER BY ready, run_no, at
 -- What was in flight.
 SELECT send_key, attempt FROM attempt WHERE state = 'DISPATCHING' ORDER BY attempt_no;
 
--- name: select_counter
--- One counter bucket.
-SELECT settled, reserved FROM counter WHERE name = ? AND bucket = ?;
-
--- name: insert_counter
--- A counter bucket has a new value.
-INSERT INTO counter (name, bucket, settled, reserved) VALUES (?, ?, ?, ?)
-ON CONFLICT (name, bucket) DO UPDATE SET settled = excluded.settled, reserved = excluded.reserved;
-
 -- name: select_holds
 -- Every shared hold.
 SELECT scope, reason, until, entry FROM hold ORDER BY scope, reason;

@@ -1,0 +1,65 @@
+"""Counters of limits and budgets: read once, kept in memory, written once a turn.
+
+Every decision of a turn sees what the ones before it reserved; after a rollback everything is read again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dee_appliance.store.queries import load_queries
+
+if TYPE_CHECKING:
+    from dee_appliance.kernel.e1.run import CounterChange
+    from dee_appliance.store.database import Database
+
+KEPT = 10_000
+Key = tuple[str, str]
+"""Name and bucket."""
+
+
+class CounterQueries(msgspec.Struct, frozen=True, kw_only=True):
+    """sql/queries/counter.sql."""
+
+    insert_counter: str
+    select_counter: str
+
+
+class Counters:
+    """The counter buckets of one open file as (settled, reserved)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = load_queries(CounterQueries, "counter")
+        self._kept: dict[Key, tuple[int, int]] = {}
+        self._changed: dict[Key, None] = {}
+
+    def forget(self) -> None:
+        """Drop what was read and what was not written, after a rollback."""
+        self._kept.clear()
+        self._changed.clear()
+
+    def read(self, key: Key) -> tuple[int, int]:
+        """Return (settled, reserved) of a bucket; a missing one is (0, 0)."""
+        kept = self._kept.get(key)
+        if kept is None:
+            row = self._database.one(self._queries.select_counter, key)
+            kept = self._kept[key] = (0, 0) if row is None else (row[0], row[1])
+        return kept
+
+    def add(self, change: CounterChange) -> None:
+        """Add to a bucket."""
+        key = (change.name, change.bucket)
+        settled, reserved = self.read(key)
+        self._kept[key] = (settled + change.settled, reserved + change.reserved)
+        self._changed[key] = None
+
+    def flush(self) -> None:
+        """Write the buckets that have changed."""
+        if self._changed:
+            self._database.many(self._queries.insert_counter, [(*key, *self._kept[key]) for key in self._changed])
+            self._changed.clear()
+        if len(self._kept) > KEPT:
+            self._kept.clear()
