@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -132,8 +133,12 @@ class Terminal:
     def dee(self, *words: object) -> Said:
         """Run a command in this process, on the file of this folder."""
         out, err = io.StringIO(), io.StringIO()
+        # `dee serve` takes the signals of its process, which here is the test's.
+        kept = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run([str(word) for word in words])
+        for number, handler in kept:
+            signal.signal(number, handler)
         return Said(code, out.getvalue(), err.getvalue())
 
     def ok(self, *words: object) -> Said:

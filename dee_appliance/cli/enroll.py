@@ -1,4 +1,4 @@
-"""Enrolling contacts in a plan."""
+"""Enrolling contacts in a plan: who, with which variables, from when on."""
 
 from __future__ import annotations
 

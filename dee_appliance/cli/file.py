@@ -78,8 +78,9 @@ def serve(session: Session, *, until_idle: bool) -> None:
     session.out.note(f"serving {session.path}: {sends}")
     stop = Stop()
     stop.install()
-    with session.progress("tick") as progress, engine.view() as view:
+    with engine.view() as view:
         epoch = view.epoch
+    with session.progress("tick") as progress:
         served = engine.serve(until_idle=until_idle, stop=stop, progress=lambda tick: progress(tick - epoch))
     session.out.record(
         {

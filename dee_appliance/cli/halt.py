@@ -55,7 +55,10 @@ def halt(session: Session, *, channel: str | None, plan: str | None) -> None:
     engine = session.engine()
     engine.halt(scope)
     session.done(
-        engine, f"halted: {spoken_scope(scope)}. To go on: dee release{_options(channel, plan)}", scope=scope, halted=True
+        engine,
+        f"halted: {spoken_scope(scope)}. To go on: dee release{_options(channel, plan)}",
+        scope=scope,
+        halted=True,
     )
 
 
