@@ -293,7 +293,7 @@ RENEWAL = {"attributes": {"renewal": plans.AttributeDeclaration(kind="date")}, "
 
 def until_renewal(date: str, **more: int) -> Story:
     """A contact who waits for a date."""
-    story = Story(plan_of(wait("wait", date="renewal", **more), **RENEWAL), contacts=0)
+    story = Story(plan_of(wait("wait", "end", date="renewal", **more), **RENEWAL), contacts=0)
     story.put(renewal=date)
     story.enroll()
     return story

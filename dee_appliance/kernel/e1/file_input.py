@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from dee_appliance.kernel.e1.encoding import MAX_INTEGER
 from dee_appliance.kernel.e1.input import (
     Arm,
     ConfigSet,
@@ -123,10 +124,21 @@ def _config(view: FileView, cause: ConfigSet) -> FileDecision:
     if wanted is None:
         return _refused(view, "config", "unknown_setting", {"key": cause.key})
     value = view.value
-    fits = isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
-    if not fits or (isinstance(value, list) and any(not isinstance(one, str) for one in value)):
+    if not _fits(value, wanted):
         return _refused(view, "config", "wrong_type", {"key": cause.key})
     return _done(view, "config", "set", {"key": cause.key, "value": value, "actor": cause.actor}, "setting")
+
+
+def _fits(value: object, wanted: type) -> bool:
+    match value:
+        case bool():
+            return wanted is bool
+        case int():
+            return wanted is int and 0 <= value <= MAX_INTEGER
+        case list():
+            return wanted is list and all(isinstance(one, str) for one in value)
+        case _:
+            return isinstance(value, wanted)
 
 
 def _entry(view: FileView, action: str, outcome: str, detail: dict[str, object]) -> Entry:

@@ -148,7 +148,7 @@ def recheck(turn: Turn) -> None:
             recheck_wait(turn, turn.runs[run.no])
 
 
-# ---- the contact itself -----------------------------------------------------------------------------------------------------------
+# ---- the contact itself ----
 
 
 def contact_put(turn: Turn, cause: ContactPut) -> None:

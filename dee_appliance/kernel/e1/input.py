@@ -6,55 +6,63 @@ row in INPUTS and a case in the machine (contact inputs) or in `file_input` (inp
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from dee_appliance.kernel.e1.encoding import MAX_INTEGER, NotCanonical, canonical
 from dee_appliance.kernel.e1.plan import Channel
 
-Scalar = bool | int | str
+Integer = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+Tick = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""UTC seconds up to the end of the year 9999, so that sums of ticks and durations stay far from any limit."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+Scalar = bool | Integer | str
+TOKEN_KINDS = ("email", "phone", "key")
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Base of every payload."""
 
 
-# ---- about one contact ----------------------------------------------------------------------------------------------------------
+# ---- about one contact ----
 
 
 class ContactPut(Payload, frozen=True, kw_only=True):
     """A contact was added or changed. `facts` were derived from the profile at intake; `tokens` maps address kinds to tokens."""
 
-    contact: str
+    contact: Name
     attributes: dict[str, Scalar] = {}
     facts: dict[str, object] = {}
-    tokens: dict[str, str] = {}
+    tokens: dict[str, Name] = {}
     job: str = ""
 
 
 class ContactErase(Payload, frozen=True, kw_only=True):
     """The contact's personal data are to be removed; suppression and dedupe tokens stay."""
 
-    contact: str
+    contact: Name
     basis: str = "request"
 
 
 class ConsentSet(Payload, frozen=True, kw_only=True):
     """Consent of the contact was granted or revoked. `purpose` "*" is every purpose; `expires` is a tick."""
 
-    contact: str
+    contact: Name
     channel: Channel
     purpose: str = "*"
     granted: bool
     consent_class: str = "express"
-    expires: int | None = None
+    expires: Tick | None = None
     source: str = "operator"
 
 
 class SuppressionSet(Payload, frozen=True, kw_only=True):
     """A suppression was added (`on`) or lifted. `subject` is a contact id or an address token."""
 
-    subject: str
+    subject: Name
     on: bool
     scope: str = "*"
     reason: str = "operator"
@@ -63,11 +71,11 @@ class SuppressionSet(Payload, frozen=True, kw_only=True):
 class Enroll(Payload, frozen=True, kw_only=True):
     """A contact is to go through a plan, from tick `start` on, with typed variables. `version` None is the newest."""
 
-    contact: str
+    contact: Name
     plan: str
-    version: int | None = None
+    version: Integer | None = None
     variables: dict[str, Scalar] = {}
-    start: int | None = None
+    start: Tick | None = None
     job: str = ""
 
 
@@ -78,7 +86,7 @@ class Event(Payload, frozen=True, kw_only=True):
     send_key: str = ""
     contact: str = ""
     kind: str = ""
-    cost_micros: int | None = None
+    cost_micros: Integer | None = None
     source: str = "operator"
 
 
@@ -104,34 +112,34 @@ class Answered(Payload, frozen=True, kw_only=True):
     """What became of an attempt. `kind` says whether trying later can help; `code` is the adapter's closed code (evidence only)."""
 
     send_key: str
-    attempt: int
+    attempt: Integer
     outcome: Literal["accepted", "rejected", "unknown"]
     kind: Literal["none", "transient", "permanent", "config"] = "none"
     code: str = ""
-    cost_micros: int | None = None
+    cost_micros: Integer | None = None
 
 
-# ---- about the file -------------------------------------------------------------------------------------------------------------
+# ---- about the file ----
 
 
 class Clock(Payload, frozen=True, kw_only=True):
     """Time has passed: fire at most `limit` due timers and shared holds."""
 
-    limit: int
+    limit: Count
 
 
 class Pull(Payload, frozen=True, kw_only=True):
     """The dispatcher has `n` free places on a channel."""
 
     channel: Channel
-    n: int
+    n: Count
 
 
 class PlanPublish(Payload, frozen=True, kw_only=True):
     """A plan version exists from now on."""
 
     plan: str
-    version: int
+    version: Integer
     digest: str
 
 
@@ -167,7 +175,7 @@ class ConfigSet(Payload, frozen=True, kw_only=True):
 class Arm(Payload, frozen=True, kw_only=True):
     """This file may send from the host that raised the incarnation to this number."""
 
-    incarnation: int
+    incarnation: Integer
     actor: str = "operator"
 
 
@@ -209,9 +217,28 @@ def decode_input(kind: str, payload: str | bytes) -> Input:
     if decoder is None:
         raise UnknownInput(f"unknown kind of input: {kind}")
     try:
-        return decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        value = decoder.decode(payload)
+        if isinstance(value, ContactPut):
+            _require_recordable(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotCanonical) as error:
         raise UnknownInput(f"the payload is not a {kind}: {error}") from error
+    return value
+
+
+def _require_recordable(value: ContactPut) -> None:
+    """What is open in this payload stands in an entry as it is, so it must have a canonical form."""
+    canonical([value.attributes, value.facts])
+    msgspec.convert(value.facts, KnownFacts)
+    if any(kind not in TOKEN_KINDS for kind in value.tokens):
+        raise msgspec.ValidationError(f"the kinds of tokens are {', '.join(TOKEN_KINDS)}")
+
+
+class KnownFacts(msgspec.Struct, frozen=True, gc=False):
+    """The facts that rules read, with their types; a contact may have more."""
+
+    present: list[str] = []
+    zones: dict[str, list[str]] = {}
+    phone_prefix: str = ""
 
 
 def encode_input(value: Input) -> bytes:

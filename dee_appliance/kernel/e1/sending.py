@@ -41,7 +41,7 @@ def send_step(turn: Turn, run: Run, step_id: str = "") -> SendStep:
     return step
 
 
-# ---- the pull -------------------------------------------------------------------------------------------------------------------
+# ---- the pull ----
 
 
 def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
@@ -152,7 +152,7 @@ def _park(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict) -> None:
     turn.move(run, "hold", "hold", due=verdict.until, reason=verdict.reason)
 
 
-# ---- the answer -----------------------------------------------------------------------------------------------------------------
+# ---- the answer ----
 
 
 def answered(turn: Turn, cause: Answered, run: Run | None) -> None:
@@ -319,7 +319,7 @@ def not_sent(turn: Turn, run: Run, attempt: Attempt, kind: str, *, extra: dict[s
     fail(turn, run, f"rejected_{kind}", action=kind_of(step), outcome="rejected", detail=detail, extra=extra)
 
 
-# ---- calls ----------------------------------------------------------------------------------------------------------------------
+# ---- calls ----
 
 
 def _call_taken(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
@@ -347,7 +347,7 @@ def call_outcome(turn: Turn, run: Run, attempt: Attempt, outcome: str, cost_micr
     _advance(turn, turn.put(replace(run, due=None)), attempt, outcome, extra)
 
 
-# ---- unknown outcomes that become known ---------------------------------------------------------------------------------------------
+# ---- unknown outcomes that become known ----
 
 
 def confirm(turn: Turn, run: Run, attempt: Attempt, *, outcome: str = "", cost_micros: int | None = None) -> Run:

@@ -110,7 +110,7 @@ def exit_met(turn: Turn, run: Run) -> Run | None:
     return None
 
 
-# ---- entering -------------------------------------------------------------------------------------------------------------------
+# ---- entering ----
 
 
 def _enter(turn: Turn, run: Run, target: str) -> tuple[Run, str | None]:
@@ -214,7 +214,7 @@ def _split(turn: Turn, run: Run, step: Split) -> tuple[Run, str | None]:
     raise AssertionError("the share is below the sum of the weights")
 
 
-# ---- waiting --------------------------------------------------------------------------------------------------------------------
+# ---- waiting ----
 
 
 def _begin_wait(turn: Turn, run: Run, step: Wait) -> tuple[Run, str | None]:
@@ -306,7 +306,7 @@ def resume_wait(turn: Turn, run: Run, remaining: int) -> Run:
     return turn.move(run, "wait", "wait", due=max(due, turn.tick))
 
 
-# ---- timers ---------------------------------------------------------------------------------------------------------------------
+# ---- timers ----
 
 
 def fire(turn: Turn, run: Run) -> Run:

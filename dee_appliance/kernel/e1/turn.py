@@ -85,7 +85,7 @@ class Turn:
         self.outcome = "done"
         self._next_attempt_no = snapshot.next_attempt_no
 
-    # ---- runs -------------------------------------------------------------------------------------------------------------------
+    # ---- runs ----
 
     def plan_of(self, run: Run) -> CompiledPlan:
         """Return the compiled plan version that this run follows."""
@@ -149,7 +149,7 @@ class Turn:
     def _about(self) -> dict[str, object] | None:
         return {"contact": self.contact.contact} if self.contact.contact else None
 
-    # ---- attempts -----------------------------------------------------------------------------------------------------------------
+    # ---- attempts ----
 
     def attempt_of(self, run: Run) -> Attempt | None:
         """Return the newest attempt of the send step that the run is at; None if nothing was intended there yet."""
@@ -190,7 +190,7 @@ class Turn:
         """Write a row of the send ledger."""
         self.marks.append(Mark(no=attempt.no, send_key=attempt.send_key, attempt=attempt.attempt, mark=mark))
 
-    # ---- the result ---------------------------------------------------------------------------------------------------------------
+    # ---- the result ----
 
     def decision(self) -> Decision:
         """Return everything that was collected."""
