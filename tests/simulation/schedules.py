@@ -9,6 +9,7 @@ run, none of which may change a byte.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -16,7 +17,6 @@ import msgspec
 from schedule_happenings import start, step
 from schedule_history import HashedShell, History
 
-from dee_appliance.store import state as states
 from dee_appliance.store.database import Database, open_scratch
 from dee_appliance.store.journal import Journal
 
@@ -24,7 +24,6 @@ STATE_TABLES = (
     "contact", "address", "consent", "suppression", "plan", "enrolment", "run", "timer", "attempt", "counter", "hold", "setting",
     "breaker", "run_trail", "contact_trail", "ledger", "given", "input", "audit",
 )  # fmt: skip
-CACHES = ("CONTACTS_KEPT", "COUNTERS_KEPT", "PLANS_KEPT")
 STEPS = 70
 
 
@@ -103,15 +102,21 @@ def _undone(history: History, count: int) -> None:
 @contextmanager
 def _caches(*, small: bool) -> Iterator[None]:
     """Let the state keep next to nothing in memory, so that what it forgets must be read again."""
-    kept = {name: getattr(states, name) for name in CACHES}
+    limits = [
+        (module, name, value)
+        for path, module in sorted(sys.modules.items())
+        if path.startswith("dee_appliance.store.")
+        for name, value in vars(module).items()
+        if name.endswith("_KEPT")
+    ]
+    assert limits, "the limits of the caches have got other names"
     try:
-        if small:
-            for name in CACHES:
-                setattr(states, name, 1)
+        for module, name, value in limits:
+            setattr(module, name, 1 if small else value)
         yield
     finally:
-        for name, value in kept.items():
-            setattr(states, name, value)
+        for module, name, value in limits:
+            setattr(module, name, value)
 
 
 def digest_of(database: Database) -> dict[str, str]:
