@@ -8,6 +8,7 @@ queued, durably. What needs no state is refused before anything is appended.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -88,16 +89,22 @@ def submit_many(
 ) -> Batch:
     """Bring a long list of rows in, all or nothing: staged first, made ready in one transaction."""
     job = int.from_bytes(os.urandom(7), "big") + 1  # noqa: TID251 - names staged rows, and is gone when they are released
-    with InboxWriter(path) as writer:
+    with InboxWriter(path) as writer, ExitStack() as held:
         count = _stage(writer, job, rows, progress)
-        tally = _Tally(writer.release(job, expected=count))
-    if not tally.waiting:
-        return tally.batch()
-    appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)
-    if appliance is None:
-        _wait_for_all(path, tally, clock or WallClock())
-    else:
-        with appliance:
+        if not count:
+            return Batch(rows=0)
+        try:
+            # Before the rows count: a file that refuses to be run must not be left with a request it was said to refuse.
+            appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)
+            if appliance is not None:
+                held.enter_context(appliance)
+            tally = _Tally(writer.release(job, expected=count))
+        except BaseException:
+            writer.abandon(job)
+            raise
+        if appliance is None:
+            _wait_for_all(path, tally, clock or WallClock())
+        else:
             _append(appliance, ())
             while tally.waiting and _admit_chunk(appliance):
                 tally.look(appliance.database)
