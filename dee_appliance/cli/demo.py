@@ -27,8 +27,8 @@ def demo(session: Session, *, folder: Path | None) -> None:
       dee demo
       dee demo somewhere-new
     """
-    from dee_appliance.kernel.e1.civil_time import format_utc
     from dee_appliance.demo import START, run_demo
+    from dee_appliance.kernel.e1.civil_time import format_utc
 
     target = Path.cwd() if folder is None else folder
     with session.progress("running, day") as progress:

@@ -38,6 +38,7 @@ MICROS = 1_000_000
 @click.option("--alone", is_flag=True, help="Without the runs that are live in the file now.")
 def simulate(
     session: Session,
+    *,
     plan: str,
     contacts: Path | None,
     start: str | None,
@@ -45,7 +46,6 @@ def simulate(
     seed: int,
     consents: tuple[str, ...],
     mapping: tuple[str, ...],
-    *,
     alone: bool,
 ) -> None:
     """Show what PLAN would do: who would enter, sends per day, holds and refusals by rule, cost, the day it ends.

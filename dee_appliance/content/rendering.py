@@ -1,7 +1,7 @@
-"""From an attempt to the bytes that leave: one function, used when a send is pulled and again by a replay that checks the renderer.
+"""From an attempt to the bytes that leave: one function for the pull, and for a replay that checks the renderer.
 
-Everything it needs comes in one struct, so the same request gives the same bytes on any machine with the same renderer. Personal data
-goes in and comes out here; the kernel is told only what `Given` holds.
+Everything it needs comes in one struct, so the same request gives the same bytes on any machine with the same renderer.
+Personal data goes in and comes out here; the kernel is told only what `Given` holds.
 """
 
 from __future__ import annotations
