@@ -36,12 +36,10 @@ export PYINSTALLER_CONFIG_DIR="$work/cache" # the user's cache is shared with ot
 SOURCE_DATE_EPOCH=$(git -C "$root" log -1 --format=%ct 2>/dev/null || echo 315532800) # zip files begin in 1980
 export SOURCE_DATE_EPOCH
 
-freeze() {
-    DEE_ONEFILE=$2 "$bin/pyinstaller" --log-level WARN --noconfirm \
-        --workpath "$work/$1" --distpath "$out/$1" "$root/packaging/dee.spec"
-}
-freeze onedir 0
-freeze onefile 1
+"$bin/pyinstaller" --log-level WARN --noconfirm --workpath "$work/freeze" --distpath "$work/made" "$root/packaging/dee.spec"
+mkdir "$out/onedir" "$out/onefile"
+mv "$work/made/dee-onedir" "$out/onedir/dee"
+mv "$work/made/dee-onefile" "$out/onefile/dee"
 rm -rf "$work"
 
 "$out/onedir/dee/dee" --version
