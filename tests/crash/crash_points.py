@@ -26,6 +26,10 @@ from typing import Any
 import apsw
 
 from dee_appliance import Engine
+from dee_appliance.channels.interface import Message
+from dee_appliance.channels.registry import ADAPTERS, ChannelConfig, read_options
+from dee_appliance.channels.sandbox import SandboxAdapter, SandboxOptions
+from dee_appliance.kernel.e1.plan import Channel
 from dee_appliance.runtime.appliance import open_appliance  # loaded here, once for all children
 from dee_appliance.runtime.service import Stop, serve
 from dee_appliance.store import sends_log, tip
@@ -39,6 +43,8 @@ class Disk:
 
     def __init__(self, at: int, how: str, seed: int) -> None:
         self.acts = 0
+        self.passed = 0
+        """Messages that a strict adapter has taken."""
         self._at = at
         self._power = how == "power"
         self._random = random.Random(seed)
@@ -161,9 +167,50 @@ def watch(disk: Disk) -> WatchedVFS:
     return WatchedVFS(disk)
 
 
-def perform(order: dict[str, Any]) -> None:
+class StrictSandbox(SandboxAdapter):
+    """A sandbox that takes a message only when everything that must come before it is on the disk."""
+
+    def __init__(self, channel: Channel, config: ChannelConfig, *, disk: Disk, engine: Engine, state: StateDir) -> None:
+        super().__init__(channel, read_options(SandboxOptions, channel, config))
+        self._disk = disk
+        self._engine = engine
+        self._state = state
+
+    def submit(self, permit: object, message: Message) -> None:
+        """Look first, then take it."""
+        path = Path(os.path.realpath(self._engine.path))
+        for name in (path, path.with_name(path.name + "-wal")):
+            assert self._disk.is_synced(str(name)), f"{name} is not synced"
+        with self._engine.view() as view:
+            mark = view.database.execute(
+                "SELECT mark FROM ledger WHERE send_key = ? AND attempt = ? ORDER BY mark",
+                (message.send_key, message.attempt),
+            )
+            tip = self._state.read_tip(view.lineage)
+            assert mark == [("DISPATCHING",)], f"the mark is not committed: {mark}"
+            assert tip is not None
+            assert (tip.size, tip.head) == (view.log_size, view.log_head), "the tip is not that of the log"
+            remembered = self._state.forgotten_sends(view.lineage, view.log_size - 1)
+        folder = self._state.root / view.lineage.hex()
+        assert self._disk.is_synced(str(folder / "tip")), "the tip is not synced"
+        assert (message.send_key, message.attempt) in {(one.send_key, one.attempt) for one in remembered}
+        super().submit(permit, message)
+        self._disk.passed += 1
+
+
+def perform(order: dict[str, Any], disk: Disk) -> None:
     """Do what the order says, through the public API."""
-    engine = Engine(order["file"], state_dir=StateDir(Path(order["state"])))
+    state = StateDir(Path(order["state"]))
+    engine = Engine(order["file"], state_dir=state)
+    if order.get("strict"):
+        ADAPTERS["sandbox"] = lambda channel, config: StrictSandbox(
+            channel, config, disk=disk, engine=engine, state=state
+        )
+    perform_act(engine, order)
+
+
+def perform_act(engine: Engine, order: dict[str, Any]) -> None:
+    """Do one thing with the file."""
     match order["act"]:
         case "serve":
             engine.serve(until_idle=True, stop=Stop())
@@ -191,10 +238,10 @@ def child(order: dict[str, Any], results: int) -> None:
     vfs = watch(disk)
     error = ""
     try:
-        perform(order)
+        perform(order, disk)
     except Exception:  # noqa: BLE001 - whatever it is, the test shall see it
         error = traceback.format_exc()
-    os.write(results, json.dumps({"acts": disk.acts, "error": error}).encode())
+    os.write(results, json.dumps({"acts": disk.acts, "passed": disk.passed, "error": error}).encode())
     del vfs
 
 
