@@ -58,6 +58,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
 
     attributes: dict[str, AttributeDeclaration] | None
     variables: dict[str, AttributeDeclaration] | None
+    texts: tuple[str, ...]
     enroll: Enroll
     policy: PlanPolicy
 
@@ -109,9 +110,9 @@ def _checked(draft: Draft, found: Findings, *, policy_covers_voice: bool) -> tup
     steps = normal_steps(draft, found)
     check_flow(draft.source, steps, found)
     required = _conditions(draft, head, steps, found)
-    content = check_content(
-        draft.source, steps, marketing=draft.head.purpose == "marketing", variables=head.variables, found=found
-    )
+    given = None if head.variables is None else (*head.variables, *head.texts)
+    marketing = draft.head.purpose == "marketing"
+    content = check_content(draft.source, steps, marketing=marketing, variables=given, found=found)
     _check_calls(draft, head, content, found, policy_covers_voice=policy_covers_voice)
     if found.refused:
         return None, {}
@@ -131,6 +132,7 @@ def _head(draft: Draft, found: Findings) -> _Head:
     return _Head(
         attributes=declared("attributes"),
         variables=declared("variables"),
+        texts=tuple(sorted(name for name, kind in (written.variables or {}).items() if kind == "text")),
         enroll=Enroll() if written.enroll is None else normal_enroll(top.inside("enroll"), written.enroll),
         policy=PlanPolicy() if written.policy is None else normal_policy(top.inside("policy"), written.policy),
     )
@@ -183,6 +185,7 @@ def _assembled(
         title=written.title or "",
         attributes=head.attributes or {},
         variables=head.variables or {},
+        texts=head.texts,
         required=required,
         enroll=head.enroll,
         policy=head.policy,

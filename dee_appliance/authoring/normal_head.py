@@ -16,13 +16,13 @@ from dee_appliance.authoring.notation import (
     span_of_day,
 )
 from dee_appliance.authoring.place import Place
-from dee_appliance.authoring.written import AttributeType, WrittenEnroll, WrittenHours, WrittenPolicy
+from dee_appliance.authoring.written import VariableType, WrittenEnroll, WrittenHours, WrittenPolicy
 from dee_appliance.kernel.e1.plan import AttributeDeclaration, Budget, DenyAction, Enroll, Hours, PlanPolicy
 from dee_appliance.kernel.e1.policy import RULE_KINDS
 
 
-def normal_declarations(place: Place, written: Mapping[str, AttributeType]) -> dict[str, AttributeDeclaration]:
-    """Turn [attributes] or [variables] into declarations; a list of texts is an enum."""
+def normal_declarations(place: Place, written: Mapping[str, VariableType]) -> dict[str, AttributeDeclaration]:
+    """Turn [attributes] or [variables] into declarations; a list of texts is an enum. Free texts are not among them."""
     declared: dict[str, AttributeDeclaration] = {}
     for name, kind in written.items():
         if isinstance(kind, list):
@@ -30,7 +30,7 @@ def normal_declarations(place: Place, written: Mapping[str, AttributeType]) -> d
                 if value in kind[:index]:
                     place.refuse((name, index), "duplicate_value", f'`{name}` lists "{value}" twice')
             declared[name] = AttributeDeclaration(kind="enum", values=tuple(kind))
-        else:
+        elif kind != "text":
             declared[name] = AttributeDeclaration(kind=kind)
     return declared
 

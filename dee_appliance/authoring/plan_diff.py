@@ -96,6 +96,7 @@ def _head(plan: Plan) -> dict[str, str]:
     }
     fields |= {f"attribute {name}": _declaration(kind) for name, kind in plan.attributes.items()}
     fields |= {f"variable {name}": _declaration(kind) for name, kind in plan.variables.items()}
+    fields |= {f"variable {name}": "text" for name in plan.texts}
     if policy.calling_hours is not None:
         fields |= _hours(policy.calling_hours)
     fields |= {f"policy.on_deny.{rule}": action for rule, action in sorted(policy.on_deny.items())}

@@ -18,6 +18,7 @@ from dee_appliance.authoring.source import Source, read_source
 from dee_appliance.authoring.written import (
     MAX_EXITS,
     AttributeType,
+    VariableType,
     WrittenBranch,
     WrittenCall,
     WrittenEnd,
@@ -67,7 +68,7 @@ class DraftHead(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Purpose | None = None
     title: str | None = None
     attributes: dict[str, AttributeType] | None = None
-    variables: dict[str, AttributeType] | None = None
+    variables: dict[str, VariableType] | None = None
     enroll: WrittenEnroll | None = None
     policy: WrittenPolicy | None = None
 

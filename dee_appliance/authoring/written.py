@@ -257,6 +257,10 @@ WrittenStep = (
     | WrittenEnd
 )
 
+VariableType = (
+    Literal["bool", "int", "date", "zone", "text"] | Annotated[list[EnumValue], Meta(min_length=1, max_length=200)]
+)
+"""As an attribute, or "text": free text that templates may read and conditions may not."""
 AttributeType = Literal["bool", "int", "date", "zone"] | Annotated[list[EnumValue], Meta(min_length=1, max_length=200)]
 
 
@@ -268,7 +272,7 @@ class WrittenPlan(WrittenPart, frozen=True, kw_only=True):
     purpose: Purpose
     title: Annotated[str, Meta(max_length=200, title="a text of at most 200 characters")] = ""
     attributes: dict[FieldName, AttributeType] | None = None
-    variables: dict[FieldName, AttributeType] | None = None
+    variables: dict[FieldName, VariableType] | None = None
     enroll: WrittenEnroll | None = None
     policy: WrittenPolicy | None = None
     exit: Annotated[list[WrittenExit], Meta(max_length=MAX_EXITS)] | None = None

@@ -96,15 +96,14 @@ def enroll(
 
 def _variables(view: View, plan: str, given: dict[str, str]) -> Variables:
     from dee_appliance.runtime.enrolling import read_variables
-    from dee_appliance.runtime.published import fields_needed, find_version
+    from dee_appliance.runtime.published import find_version
 
     if "@" in plan:
         raise Usage(
             "enrolment is always in the newest version", where=plan, hint=f"dee enroll {plan.partition('@')[0]}"
         )
     found = view.state.plan(find_version(view, plan).digest).plan
-    needed = [field for names in fields_needed(view, found).values() for field in names]
-    return read_variables(found, given, needed)
+    return read_variables(found, given)
 
 
 def _listed(view: View, file: Path, column: str | None, *, skip_unknown: bool, session: Session) -> list[str]:

@@ -92,15 +92,13 @@ def preview(
     from dee_appliance.cli.enroll import parse_variables
     from dee_appliance.runtime.enrolling import read_variables
     from dee_appliance.runtime.preview import preview as render
-    from dee_appliance.runtime.published import fields_needed
 
     given = parse_variables(var)
     with session.view() as view:
         channel, document, of_plan = _find(view, template, plan)
         variables: dict[str, bool | int | str] = {**given}
         if of_plan is not None:
-            needed = [field for names in fields_needed(view, of_plan).values() for field in names]
-            read = read_variables(of_plan, given, needed, complete=False)
+            read = read_variables(of_plan, given, complete=False)
             variables = {**read.texts, **read.typed}
         prepared = render(
             view,

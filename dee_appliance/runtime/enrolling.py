@@ -39,26 +39,26 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     texts: dict[str, str]
 
 
-def read_variables(plan: Plan, given: Mapping[str, str], needed: Iterable[str], *, complete: bool = True) -> Variables:
-    """Type each variable as the plan declares it; an undeclared one is a text if a template reads it.
+def read_variables(plan: Plan, given: Mapping[str, str], *, complete: bool = True) -> Variables:
+    """Type each variable as the plan declares it; a free text goes to templates only.
 
-    `needed` are the fields that the plan's templates read; `complete`: every declared variable must be given. Raises Usage.
+    `complete`: every declared variable must be given. Raises Usage.
     """
-    read_by_templates = {field.removeprefix("var.") for field in needed if field.startswith("var.")}
     typed: dict[str, Scalar] = {}
     texts: dict[str, str] = {}
+    known = (*plan.variables, *plan.texts)
     for name, text in given.items():
         if name in plan.variables:
             typed[name] = _typed(name, text, plan.variables[name])
-        elif name not in read_by_templates:
-            near = difflib.get_close_matches(name, (*plan.variables, *sorted(read_by_templates)), n=1)
+        elif name not in plan.texts:
+            near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "dee plan show says what the plan takes"
-            raise Usage(f"neither {plan.plan} nor its templates read `{name}`", where="--var", hint=hint)
+            raise Usage(f"{plan.plan} takes no variable `{name}`", where="--var", hint=hint)
         elif len(text) > LONGEST_TEXT:
             raise Usage(f"`{name}` is longer than {LONGEST_TEXT} characters", where="--var")
         else:
             texts[name] = text
-    missing = [name for name in plan.variables if name not in typed]
+    missing = [name for name in known if name not in given]
     if complete and missing:
         raise Usage(f"{plan.plan} needs {', '.join(missing)}", where="--var", hint=f"add --var {missing[0]}=VALUE")
     return Variables(typed=typed, texts=texts)

@@ -325,3 +325,20 @@ def test_the_examples_show_every_kind_of_step() -> None:
         assert plan is not None
         kinds |= {type(step) for step in plan.steps}
     assert kinds == {SendEmail, SendSms, Call, Wait, Branch, Split, Task, End}
+
+
+def test_a_free_text_is_for_templates_and_not_for_conditions(tmp_path: Path) -> None:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    (folder / "note.sms.j2").write_text("Pay at {{ var.link }}", "utf-8")
+    plan = tmp_path / "plan.toml"
+    text = (
+        'plan = "p"\nversion = 1\npurpose = "transactional"\n[variables]\nlink = "text"\n'
+        '[[step]]\nid = "note"\ndo = "send_sms"\ntemplate = "note"\n[[step]]\nid = "end"\ndo = "end"\noutcome = "done"\n'
+    )
+    plan.write_text(text, "utf-8")
+    checked = check_plan(plan)
+    assert checked.plan is not None, checked.findings
+    assert (checked.plan.texts, checked.plan.variables) == (("link",), {})
+    plan.write_text(text + "[[exit]]\nwhen = 'var.link == \"x\"'\noutcome = \"x\"\n", "utf-8")
+    assert [finding.line for finding in check_plan(plan).findings if finding.severity == "refused"] == [15]

@@ -201,7 +201,7 @@ class Budget(Part, frozen=True, kw_only=True):
 
 
 class PlanPolicy(Part, frozen=True, kw_only=True):
-    """What the plan tightens of the file's policy. `on_deny` says per rule id whether a denied run fails (default) or ends."""
+    """What the plan tightens of the file's policy. `on_deny` says per kind of rule whether a denied run fails (default) or ends."""
 
     daily_sends: int | None = None
     budget: Budget | None = None
@@ -219,6 +219,8 @@ class Plan(Part, frozen=True, kw_only=True):
     title: str = ""
     attributes: dict[str, AttributeDeclaration] = {}
     variables: dict[str, AttributeDeclaration] = {}
+    texts: tuple[str, ...] = ()
+    """Names of the free texts that an enrolment brings: templates read them, the kernel never sees them."""
     required: tuple[str, ...] = ()
     """Attributes that a condition or wait reads without has(): enrolment of a contact without them is refused."""
     enroll: Enroll = Enroll()
