@@ -67,9 +67,11 @@ class GateReader:
 
     def ladder(self, line: LogLine, plan: CompiledPlan) -> tuple[Rung, ...]:
         """Return the rules that an entry asked, in the order in which they were asked; empty for an entry that asked none."""
-        asked = line.detail.get("gate")
+        asked, rest = line.detail.get("gate"), line.saw.get("gate")
         if not isinstance(asked, list):
             return ()
+        # The core ends with the rule that decided; what the later rules said stands among the values seen.
+        asked = [*asked, *(rest if isinstance(rest, list) else [])]
         channel = CHANNEL_OF[line.action]
         policy = self._policy_of(line)
         rules = {rule.id: rule for rule in rules_for(policy, plan.plan, channel)}

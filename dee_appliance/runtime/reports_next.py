@@ -13,6 +13,7 @@ from dee_appliance.authoring.notation import format_duration
 from dee_appliance.kernel.e1.input import Verb
 from dee_appliance.kernel.e1.operate import refusal
 from dee_appliance.kernel.e1.plan import Branch, Call, End, SendEmail, SendSms, Split, Task, Wait
+from dee_appliance.kernel.e1.run import scopes_of
 from dee_appliance.kernel.e1.turn import Turn
 from dee_appliance.runtime.reports_log import Log
 from dee_appliance.runtime.reports_timeline import short
@@ -180,7 +181,7 @@ class _Next:
 
 def holds_of(holds: tuple[Hold, ...], channel: str, plan: str) -> list[Hold]:
     """Return the shared holds that stop sends of this channel and plan."""
-    scopes = ("*", f"channel:{channel}", f"plan:{plan}")
+    scopes = scopes_of(plan, channel)
     return [hold for hold in holds if hold.scope in scopes]
 
 

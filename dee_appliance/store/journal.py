@@ -43,7 +43,7 @@ from dee_appliance.kernel.e1.input import (
     decode_input,
 )
 from dee_appliance.kernel.e1.machine import decide, decide_due, decide_pull
-from dee_appliance.kernel.e1.run import Attempt, Entry, GateShared, Given, Permit, Run, Snapshot
+from dee_appliance.kernel.e1.run import Attempt, Entry, GateShared, Given, Permit, Run, Snapshot, scopes_of
 from dee_appliance.kernel.e1.turn import file_core
 from dee_appliance.store.chain import Cause, Chain, ChainQueries, cause_bytes
 from dee_appliance.store.queries import load_queries
@@ -325,7 +325,7 @@ class Journal:
             self.permits.append(decision.permit)
 
     def _held(self, attempt: Attempt) -> bool:
-        scopes = ("*", f"channel:{attempt.channel}", f"plan:{attempt.plan}")
+        scopes = scopes_of(attempt.plan, attempt.channel)
         return any(hold.scope in scopes for hold in self.state.holds)
 
     def _given(self, seq: int, ordinal: int, attempt: Attempt, run: Run, plan: CompiledPlan) -> Given:
@@ -376,7 +376,8 @@ class Journal:
                 document = self._has(value.digest, "policy", row.seq)
                 return FileView(tick=row.tick, document=document, holds=self.state.holds)
             case ZonesUse():
-                return FileView(tick=row.tick, document=self._has(value.digest, "zones", row.seq))
+                document = self._has(value.digest, "zones", row.seq)
+                return FileView(tick=row.tick, document=document, holds=self.state.holds)
             case HoldSet():
                 return FileView(tick=row.tick, holds=self.state.holds)
             case ConfigSet():

@@ -27,6 +27,7 @@ from dee_appliance.kernel.e1.run import (
     Run,
     Snapshot,
     Suppression,
+    scopes_of,
 )
 from dee_appliance.kernel.e1.turn import OPEN
 from dee_appliance.store.counters import Counters
@@ -300,7 +301,7 @@ class State:
         self._flush_rows()
         found: list[tuple[int, int, int]] = []
         for (plan,) in self._database.execute(self._queries.select_plan_names):
-            if f"plan:{plan}" not in scopes:
+            if not scopes.intersection(scopes_of(plan, channel)):
                 rows = self._database.execute(self._queries.select_queue, (channel, plan, limit))
                 found.extend((row[0], row[1], row[2]) for row in rows)
         found.sort()

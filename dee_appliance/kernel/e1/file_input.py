@@ -68,11 +68,13 @@ def decide_file(view: FileView, cause: PlainFileInput) -> FileDecision:
         case PlanPublish():
             return _publish(view, cause)
         case PolicySet():
-            return _policy(view, cause)
+            if not view.document:
+                return _refused(view, "policy", "unknown_document")
+            return _replaced(view, "policy", "set", cause.digest, "policy")
         case ZonesUse():
             if not view.document:
                 return _refused(view, "zones", "unknown_document")
-            return _done(view, "zones", "used", {"digest": cause.digest}, "zones")
+            return _replaced(view, "zones", "used", cause.digest, "zones")
         case HoldSet():
             return _hold(view, cause)
         case ConfigSet():
@@ -95,15 +97,15 @@ def _publish(view: FileView, cause: PlanPublish) -> FileDecision:
     return _done(view, "publish", "published", detail, "plan")
 
 
-def _policy(view: FileView, cause: PolicySet) -> FileDecision:
-    if not view.document:
-        return _refused(view, "policy", "unknown_document")
-    # Queues that a limit of the old policy holds are asked again under the new one.
+def _replaced(
+    view: FileView, action: str, outcome: str, digest: str, change: Literal["policy", "zones"]
+) -> FileDecision:
+    """Queues that a limit holds are asked again: under the new limits, or by the midnight of the new zone table."""
     released = tuple(
         (hold.scope, hold.reason) for hold in view.holds if hold.reason not in (*HALTS, "channel_unavailable")
     )
-    entry = _entry(view, "policy", "set", {"digest": cause.digest, "released": len(released)})
-    return FileDecision(entries=(entry,), change="policy", released=released)
+    entry = _entry(view, action, outcome, {"digest": digest, "released": len(released)})
+    return FileDecision(entries=(entry,), change=change, released=released)
 
 
 def _hold(view: FileView, cause: HoldSet) -> FileDecision:

@@ -28,7 +28,11 @@ __all__ = ["Permit", "Verdict", "ask_gate", "counters_needed", "permit_for"]
 
 
 class Verdict(Frozen, frozen=True, kw_only=True):
-    """What the gate says, with the ladder of rules: (rule id, verdict, values seen)."""
+    """What the gate says, with the ladder of rules: (rule id, verdict, values seen).
+
+    `ladder` goes into the core: it ends with the rule that decided, so that what a later rule would have said (whose limit others
+    may have used up meanwhile) changes no run head. `rest` are those later rules; they go into the values seen.
+    """
 
     result: Literal["allow", "hold", "deny"]
     rule: str = ""
@@ -37,6 +41,7 @@ class Verdict(Frozen, frozen=True, kw_only=True):
     until: int | None = None
     shared: str = ""
     ladder: tuple[tuple[str, str, dict[str, object]], ...] = ()
+    rest: tuple[tuple[str, str, dict[str, object]], ...] = ()
     saw: dict[str, object] = {}
     reserve: tuple[Reservation, ...] = ()
 
@@ -112,15 +117,17 @@ def _ask_trial(question: Question, guests: tuple[str, ...]) -> RuleAnswer:
 
 def _combine(answers: list[tuple[str, str, RuleAnswer]]) -> Verdict:
     ladder: list[tuple[str, str, dict[str, object]]] = []
+    decided_at = len(answers)
     saw: dict[str, object] = {}
     counters: list[object] = []
     reserve: list[Reservation] = []
     deciding: tuple[str, str, RuleAnswer] | None = None
-    for rule, kind, answer in answers:
+    for position, (rule, kind, answer) in enumerate(answers):
         if answer.verdict == "pass" and answer.reserve is not None:
             reserve.append(answer.reserve)
         if answer.verdict != "pass" and deciding is None:
             deciding = (rule, kind, answer)
+            decided_at = position + 1
         ladder.append((rule, answer.verdict, answer.values))
         for key, value in answer.saw.items():
             if key == "counters" and isinstance(value, list):
@@ -139,6 +146,7 @@ def _combine(answers: list[tuple[str, str, RuleAnswer]]) -> Verdict:
         reason=answer.reason,
         until=answer.until,
         shared=answer.shared,
-        ladder=tuple(ladder),
+        ladder=tuple(ladder[:decided_at]),
+        rest=tuple(ladder[decided_at:]),
         saw=saw,
     )

@@ -242,6 +242,16 @@ class Enrolment(Frozen, frozen=True, kw_only=True):
     tick: int = 0
 
 
+def plan_scope(plan: str, channel: str | None = None) -> str:
+    """Return the scope of a plan's sends, on one channel if it is given."""
+    return f"plan:{plan}" if channel is None else f"plan:{plan}/{channel}"
+
+
+def scopes_of(plan: str, channel: str) -> tuple[str, ...]:
+    """Return every scope whose shared hold stops a send of this plan on this channel."""
+    return "*", f"channel:{channel}", plan_scope(plan), plan_scope(plan, channel)
+
+
 class Hold(Frozen, frozen=True, kw_only=True):
     """A shared hold: nothing of this scope is pulled until the tick `until`, or until a person releases it."""
 

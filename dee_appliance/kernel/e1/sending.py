@@ -71,7 +71,8 @@ def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
     )
     stale = step.send_by_s is not None and turn.tick > attempt.entered + step.send_by_s
     verdict = ask_gate(question, shared.rules, guests=shared.trial_guests, stale=stale)
-    verdict = replace(verdict, saw={**verdict.saw, "policy": shared.policy_entry})
+    rest: dict[str, object] = {"gate": _rungs(verdict.rest)} if verdict.rest else {}
+    verdict = replace(verdict, saw={**verdict.saw, **rest, "policy": shared.policy_entry})
     if verdict.result == "allow":
         _dispatch(turn, run, attempt, verdict, given)
     elif verdict.result == "deny":
@@ -86,8 +87,8 @@ def _units(step: SendStep, given: Given) -> int:
     return -(-step.max_duration_s // 60) if isinstance(step, Call) else given.units
 
 
-def _ladder(verdict: Verdict) -> list[object]:
-    return [[rule, answer, values] if values else [rule, answer] for rule, answer, values in verdict.ladder]
+def _rungs(ladder: tuple[tuple[str, str, dict[str, object]], ...]) -> list[object]:
+    return [[rule, answer, values] if values else [rule, answer] for rule, answer, values in ladder]
 
 
 def _dispatch(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict, given: Given) -> None:
@@ -103,7 +104,7 @@ def _dispatch(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict, given: G
         "given": {"template": given.template, "renderer": given.renderer, "bytes": given.bytes, "units": given.units},
         "commitment": given.commitment,
     }
-    detail: dict[str, object] = {"attempt": attempt.attempt, "gate": _ladder(verdict)}
+    detail: dict[str, object] = {"attempt": attempt.attempt, "gate": _rungs(verdict.ladder)}
     run = turn.record(run, kind_of(send_step(turn, run)), "dispatched", detail, saw=verdict.saw, extra=extra)
     turn.put(replace(run, block="flight"))
 
@@ -123,10 +124,10 @@ def _deny(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict) -> None:
         "attempt": attempt.attempt,
         "rule": verdict.rule,
         "why": verdict.reason,
-        "gate": _ladder(verdict),
+        "gate": _rungs(verdict.ladder),
     }
     if plan.policy.on_deny.get(verdict.kind) == "end":
-        complete(turn, run, action, f"denied:{verdict.kind}", detail)
+        complete(turn, run, action, f"denied:{verdict.kind}", detail, saw=verdict.saw)
     else:
         reason = f"denied:{verdict.reason}"
         fail(turn, run, reason, action=action, outcome="denied", detail=detail, saw=verdict.saw)
@@ -145,7 +146,7 @@ def _park(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict) -> None:
     detail: dict[str, object] = {
         "rule": verdict.rule,
         "until": verdict.until,
-        "gate": _ladder(verdict),
+        "gate": _rungs(verdict.ladder),
         "status": "HELD",
     }
     run = turn.record(run, kind_of(send_step(turn, run)), "held", detail, saw=verdict.saw)
@@ -226,11 +227,16 @@ def _count_failures(turn: Turn, attempt: Attempt, cause: Answered) -> None:
     turn.entries.append(Entry(core=file_core(turn.tick, "hold", "channel_unavailable", detail)))
 
 
-def _settle(turn: Turn, attempt: Attempt, cost_micros: int | None) -> None:
+def _settle(turn: Turn, attempt: Attempt, cost_micros: int | None) -> dict[str, object]:
+    """Put what the send cost in the place of what was reserved. Returns the evidence that its entry must carry."""
     for name, bucket, amount, kind in attempt.reserved:
         if kind == "money":
             cost = amount if cost_micros is None or cost_micros < 0 else cost_micros
             turn.counters.append(CounterChange(name=name, bucket=bucket, settled=cost, reserved=-amount))
+    evidence: dict[str, object] = {"send": attempt.send_key, "attempt": attempt.attempt}
+    if cost_micros is not None:
+        evidence["cost_micros"] = cost_micros
+    return {**evidence, **_above_estimate(attempt, cost_micros)}
 
 
 def _give_back(turn: Turn, attempt: Attempt) -> None:
@@ -251,9 +257,8 @@ def _above_estimate(attempt: Attempt, cost_micros: int | None) -> dict[str, obje
 def _accepted(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
     turn.move_attempt(attempt, "accepted")
     turn.mark(attempt, "ACCEPTED")
-    _settle(turn, attempt, cause.cost_micros)
-    extra = {**_evidence(attempt, cause), **_above_estimate(attempt, cause.cost_micros)}
-    _advance(turn, run, attempt, "accepted", extra)
+    settled = _settle(turn, attempt, cause.cost_micros)
+    _advance(turn, run, attempt, "accepted", {**_evidence(attempt, cause), **settled})
 
 
 def _advance(turn: Turn, run: Run, attempt: Attempt, outcome: str, extra: dict[str, object]) -> None:
@@ -338,12 +343,7 @@ def call_outcome(turn: Turn, run: Run, attempt: Attempt, outcome: str, cost_micr
     """The final outcome of a call in flight."""
     turn.move_attempt(attempt, "accepted")
     turn.mark(attempt, "ACCEPTED")
-    _settle(turn, attempt, cost_micros)
-    extra: dict[str, object] = {
-        "send": attempt.send_key,
-        "attempt": attempt.attempt,
-        **_above_estimate(attempt, cost_micros),
-    }
+    extra = _settle(turn, attempt, cost_micros)
     _advance(turn, turn.put(replace(run, due=None)), attempt, outcome, extra)
 
 
@@ -354,18 +354,18 @@ def confirm(turn: Turn, run: Run, attempt: Attempt, *, outcome: str = "", cost_m
     """An unknown outcome turns out to have been accepted. The run stays FAILED until resume, or the plan recovers on `confirmed`."""
     turn.move_attempt(attempt, "confirmed")
     turn.mark(attempt, "ACCEPTED")
-    _settle(turn, attempt, cost_micros)
+    extra = _settle(turn, attempt, cost_micros)
     step = send_step(turn, run, attempt.step)
     outcome = outcome or "accepted"
     run = remember_outcome(turn, run, attempt, outcome)
     detail: dict[str, object] = {"attempt": attempt.attempt, "outcome": outcome}
     if not at_attempt(run, attempt) or run.status != "FAILED":
-        return turn.record(run, kind_of(step), "confirmed", {**detail, "about": attempt.step})
+        return turn.record(run, kind_of(step), "confirmed", {**detail, "about": attempt.step}, extra=extra)
     if step.recover is not None and "confirmed" in step.recover.on:
         target = step.on.get(outcome, step.next)
-        run = turn.record(run, kind_of(step), "confirmed", {**detail, "to": target})
+        run = turn.record(run, kind_of(step), "confirmed", {**detail, "to": target}, extra=extra)
         return proceed(turn, turn.move(run, "recover", "queue"), target)
-    run = turn.record(run, kind_of(step), "confirmed", detail)
+    run = turn.record(run, kind_of(step), "confirmed", detail, extra=extra)
     return turn.put(replace(run, reason="confirmed"))
 
 

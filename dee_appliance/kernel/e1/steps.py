@@ -55,10 +55,18 @@ def proceed(turn: Turn, run: Run, target: str) -> Run:
     return fail(turn, run, "too_many_transitions")
 
 
-def complete(turn: Turn, run: Run, action: str, outcome: str, detail: dict[str, object]) -> Run:
+def complete(
+    turn: Turn,
+    run: Run,
+    action: str,
+    outcome: str,
+    detail: dict[str, object],
+    *,
+    saw: dict[str, object] | None = None,
+) -> Run:
     """End the run with an outcome. What was only intended is cancelled; what is in flight stays open and settles later."""
     due = close_attempt(turn, run)
-    run = turn.record(run, action, outcome, {**detail, "status": "COMPLETED"}, contact_chain=True)
+    run = turn.record(run, action, outcome, {**detail, "status": "COMPLETED"}, saw=saw, contact_chain=True)
     return turn.move(run, "complete", "ended", due=due, reason=outcome)
 
 

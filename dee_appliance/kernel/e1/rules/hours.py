@@ -35,7 +35,8 @@ def plausible_zones(contact: Contact) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def window_of(hours: Hours) -> Window:
     """Return the window in the form that civil time computes with."""
-    return Window(weekly=hours.weekly, closed_days=tuple(sorted(parse_iso_date(day) for day in hours.closed_dates)))
+    closed = tuple(sorted(dict.fromkeys(parse_iso_date(day) for day in hours.closed_dates)))
+    return Window(weekly=hours.weekly, closed_days=closed)
 
 
 def ask(rule: HoursRule, question: Question) -> RuleAnswer:
