@@ -107,7 +107,7 @@ def _caches(*, small: bool) -> Iterator[None]:
         for path, module in sorted(sys.modules.items())
         if path.startswith("dee_appliance.store.")
         for name, value in vars(module).items()
-        if name.endswith("_KEPT")
+        if name.endswith("KEPT")
     ]
     assert limits, "the limits of the caches have got other names"
     try:
