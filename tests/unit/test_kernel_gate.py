@@ -82,6 +82,7 @@ def test_a_permit_leaves_one_entry_with_every_rule_and_what_it_saw() -> None:
         "counters": [["daily", TODAY, 0, 5], ["money", "total", 0, 1_000]],
         "estimate": 100,
         "policy": policy_entry,
+        "units": 1,
     }
     assert (body["evidence"]["send"], body["evidence"]["attempt"]) == (permit.send_key, 1)
 

@@ -72,7 +72,7 @@ def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
     stale = step.send_by_s is not None and turn.tick > attempt.entered + step.send_by_s
     verdict = ask_gate(question, shared.rules, guests=shared.trial_guests, stale=stale)
     rest: dict[str, object] = {"gate": _rungs(verdict.rest)} if verdict.rest else {}
-    verdict = replace(verdict, saw={**verdict.saw, **rest, "policy": shared.policy_entry})
+    verdict = replace(verdict, saw={**verdict.saw, **rest, "policy": shared.policy_entry, "units": question.units})
     if verdict.result == "allow":
         _dispatch(turn, run, attempt, verdict, given)
     elif verdict.result == "deny":
