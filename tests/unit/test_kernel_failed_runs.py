@@ -97,3 +97,23 @@ def test_the_outcome_of_a_call_that_ends_after_its_run_has_failed_is_where_resum
         story.put(tier="silver")
         assert story.verb("resume") == "done"
         assert story.status() == "COMPLETED(talked)"
+
+
+def test_a_run_that_failed_before_its_start_keeps_the_start_when_it_is_retried() -> None:
+    with Story(plan_of(email(), attributes=TIER, exits=BROKEN), contacts=0) as story:
+        story.put(tier="silver")
+        story.enroll(start=story.tick + HOUR_S)
+        story.put()
+        story.put(tier="silver")
+        assert story.status() == "FAILED(condition_failed)"
+        story.verb("retry")
+        assert (story.status(), story.run().due) == ("PENDING(start)", story.tick + HOUR_S)
+        story.verb("cancel")
+    with Story(plan_of(email(), attributes=TIER, exits=BROKEN), contacts=0) as story:
+        story.put(tier="silver")
+        story.enroll(start=story.tick + HOUR_S)
+        story.put()
+        story.put(tier="silver")
+        story.later(HOUR_S)
+        story.verb("retry")
+        assert story.status() == "ACTIVE(queue)"

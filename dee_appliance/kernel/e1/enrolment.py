@@ -43,7 +43,7 @@ def enroll(turn: Turn, cause: Enroll) -> None:
         detail["variables"] = dict(cause.variables)
     if start > turn.tick:
         run = turn.record(run, "enroll", "scheduled", {**detail, "start": start}, contact_chain=True)
-        turn.put(replace(run, due=start))
+        turn.put(replace(run, due=start, entered=start))
         return
     run = turn.record(run, "enroll", "enrolled", detail, contact_chain=True)
     proceed(turn, run, compiled.first)

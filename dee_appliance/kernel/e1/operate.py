@@ -111,8 +111,9 @@ def _target_after_confirmation(turn: Turn, run: Run) -> str:
 
 def _resume_paused(turn: Turn, run: Run) -> None:
     if run.paused_block == "start":
-        run = turn.move(run, "postpone", "start", due=turn.tick + (run.remaining or 0))
-        turn.put(replace(run, paused_block="", remaining=None))
+        start = turn.tick + (run.remaining or 0)
+        run = turn.move(run, "postpone", "start", due=start)
+        turn.put(replace(run, paused_block="", remaining=None, entered=start))
         return
     block, remaining, target, now = run.paused_block, run.remaining or 0, run.resume_to, run.block
     run = turn.move(run, "resume", "queue", due=run.due)
@@ -143,6 +144,9 @@ def _cancel(turn: Turn, run: Run, cause: Verb) -> None:
 def _retry(turn: Turn, run: Run, cause: Verb) -> None:
     """Do the failed step again, in the same visit: exits and the gate are asked again with the facts of this tick."""
     run = turn.record(run, "retry", "retried", _said(cause))
+    if not run.step and run.entered > turn.tick:
+        turn.move(run, "postpone", "start", due=run.entered)
+        return
     if not run.step:
         proceed(turn, turn.move(run, "retry", "queue"), turn.plan_of(run).first)
         return

@@ -75,6 +75,7 @@ TRANSITIONS: dict[Status, dict[Trigger, Status]] = {
     },
     "FAILED": {
         "retry": "ACTIVE",
+        "postpone": "PENDING",
         "resume": "ACTIVE",
         "recover": "ACTIVE",
         "resolve": "FAILED",
@@ -162,6 +163,7 @@ class Run(Frozen, frozen=True, kw_only=True):
     visit: int = 0
     due: int | None = None
     entered: int = 0
+    """When the current step was entered; before the first one, when the run is to start."""
     reason: str = ""
     """Why it is FAILED or HELD; the outcome when COMPLETED."""
     remaining: int | None = None
