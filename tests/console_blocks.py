@@ -1,6 +1,6 @@
 """Console blocks of the documents: commands with the output that a reader is shown, and a shell that tries them.
 
-In a ```console block a line `$ …` is a command (a here-document goes on until its END), and what follows is its output, shortened: a
+In a ```console block a line `$ …` is a command (a here-document goes on until its END); what follows is its output, shortened: a
 line `…` stands for any lines, `…` in a line for any text. A block without any output shows only what to type.
 """
 
@@ -15,7 +15,7 @@ from typing import Self
 
 import msgspec
 
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HERE_DOCUMENT = re.compile(r"<<'?(\w+)'?$")
 ID = re.compile(r"\b(?:run|c)_[a-z2-7]{20,26}\b")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?: [+-]\d\d:\d\d)?(?: \(\d\d:\d\d:\d\dZ\))?Z?")
@@ -30,7 +30,7 @@ class Step(msgspec.Struct, frozen=True):
 
 
 def blocks(text: str, kind: str) -> list[str]:
-    """Return the fenced blocks of one kind."""
+    """Return the fenced blocks of one kind, "" for those that say none."""
     return [body for found, body in BLOCK.findall(text) if found == kind]
 
 
@@ -76,7 +76,9 @@ class Names:
                 anywhere = True
                 continue
             end = len(printed) if anywhere else at + 1
-            found = next((place for place in range(at, min(end, len(printed))) if self._fits(line, printed[place])), None)
+            found = next(
+                (place for place in range(at, min(end, len(printed))) if self._fits(line, printed[place])), None
+            )
             if found is None:
                 return line
             at, anywhere = found + 1, False
