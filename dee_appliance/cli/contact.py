@@ -211,7 +211,7 @@ def _show_erasure(session: Session, identity: str, report: ErasureReport) -> Non
             raise Refused(
                 "the contact is erased, but its bytes may still lie in the write-ahead log: a reader or the loop was in the way",
                 where=identity,
-                hint="stop what reads the file, then: dee serve --until-idle",
+                hint="stop what reads the file, then erase the contact again",
             )
         case "remains":
             raise Refused(

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 def erase(
     path: Path, values: Sequence[bytes], *, clock: Clock | None = None, state_dir: StateDir | None = None
 ) -> ErasureReport:
-    """Empty the WAL and look for the values.
+    """Empty the WAL and look for the values; with none to look for, write the file anew.
 
-    While a loop runs this waits for its readers only; `pending` says that they were in the way.
+    An erasure that was `pending` is finished by erasing again, and by then the vault has nothing left to look for. While a loop
+    runs this waits for its readers only; `pending` says that they were in the way.
     """
     appliance = try_open_appliance(path, "dee contact erase", clock=clock, state_dir=state_dir)
     if appliance is not None:
         with appliance:
-            return finish_erasure(appliance.database, values)
+            return finish_erasure(appliance.database, values, anew=not values)
     with open_writer(path) as database:
-        return finish_erasure(database, values)
+        return finish_erasure(database, values, anew=not values)

@@ -86,6 +86,10 @@ class ContactReader:
         contact = self._state.contact_of(token)
         return None if contact is None else self.existing(contact)
 
+    def has_secret(self, contact: str) -> bool:
+        """Tell whether there is a secret for commitments to the contact's data; an erasure takes it away."""
+        return self._vault.newest(contact, "secret") is not None
+
     def existing(self, contact: str) -> ExistingContact:
         """Return what the file holds of a contact."""
         known = self._state.contact(contact)
@@ -149,7 +153,8 @@ class Importer:
             case "changed" if self._update and comparison.existing is not None:
                 report.changed += 1
                 prepared = merge_contact(prepared, comparison.existing)
-                yield contact_row(prepared, self._reader.secret, self._now, job=self._job, new=False)
+                anew = not self._reader.has_secret(comparison.existing.contact)  # it was erased, and comes back
+                yield contact_row(prepared, self._reader.secret, self._now, job=self._job, new=anew)
             case "changed":
                 report.kept += 1
             case "same":

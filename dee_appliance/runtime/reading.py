@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 
 from dee_appliance.errors import Refused
+from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.kernel.e1.policy import HoursRule
 from dee_appliance.store.database import open_reader
 from dee_appliance.store.queries import load_queries
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from dee_appliance.store.database import Database
+
+
+_texts_decoder = msgspec.json.Decoder(dict[str, str])
 
 
 class ViewQueries(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +120,7 @@ class View:
 
     def _tokens(self, text: str) -> list[str]:
         from dee_appliance.intake.addresses import normalise_email, normalise_phone  # noqa: PLC0415 - slow to import
+        from dee_appliance.intake.contacts import clean_text  # noqa: PLC0415
         from dee_appliance.intake.facts import address_token  # noqa: PLC0415
         from dee_appliance.intake.invalid import InvalidValue  # noqa: PLC0415
 
@@ -125,17 +130,21 @@ class View:
                 tokens.append(address_token(self.file_secret(), "email", normalise_email(text)))
             elif text.startswith("+"):
                 tokens.append(address_token(self.file_secret(), "phone", normalise_phone(text, None)))
+            else:
+                tokens.append(address_token(self.file_secret(), "key", clean_text(text)))
         except InvalidValue as error:
             raise Refused(f"`{text}`: {error.reason}") from error
-        if "@" not in text and not text.startswith("+"):
-            tokens.append(address_token(self.file_secret(), "key", text))
         return tokens
 
     def personal_values(self, contact: str) -> list[bytes]:
-        """Return everything that the vault keeps of a contact as UTF-8 bytes, to be searched for after an erasure."""
-        values: list[str] = list(self.vault.profile(contact).values())
-        values += [value for field, _, value in self.vault.rows(contact) if field != "profile"]
-        return [value.encode() for value in values]
+        """Return everything that the vault keeps of a contact, older versions too, as the bytes that may lie in the file.
+
+        They are to be searched for after an erasure. A text may lie there as it is (a customer key), escaped in JSON (a
+        profile), and in JSON inside JSON (a row of the inbox).
+        """
+        kept = [value for _, _, value in self.vault.rows(contact)]
+        texts = {text for value in kept for text in (value, *_texts_in(value))}
+        return sorted({form for text in texts for form in _stored_forms(text)})
 
     def close(self) -> None:
         """Close the file."""
@@ -148,6 +157,19 @@ class View:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _texts_in(value: str) -> list[str]:
+    """The texts inside a value of the vault that is a JSON object of texts; none in any other."""
+    try:
+        return list(_texts_decoder.decode(value).values())
+    except msgspec.DecodeError:
+        return []
+
+
+def _stored_forms(text: str) -> list[bytes]:
+    once = canonical(text)[1:-1]
+    return [text.encode(), once, canonical(once.decode())[1:-1]]
 
 
 def open_view(path: Path) -> View:

@@ -61,10 +61,13 @@ class _Queries(msgspec.Struct, frozen=True, kw_only=True):
     select_holding: str
 
 
-def finish_erasure(database: Database, needles: Sequence[bytes], *, wait_ms: int = 250) -> ErasureReport:
+def finish_erasure(
+    database: Database, needles: Sequence[bytes], *, anew: bool = False, wait_ms: int = 250
+) -> ErasureReport:
     """Make sure that the needles are in neither file nor WAL. Call it after the deleting transaction has committed.
 
-    `needles`: the erased values as UTF-8. `wait_ms`: how long to wait for readers. Raises StorageFailed.
+    `needles`: the erased values in every form in which they may lie there. `anew`: write the file anew whatever is found, for
+    when nobody knows the values any more. `wait_ms`: how long to wait for readers. Raises StorageFailed.
     """
     long_enough = sorted({needle for needle in needles if len(needle) >= SHORTEST_NEEDLE})
     query = load_queries(_Queries, "erasure").select_holding
@@ -85,7 +88,7 @@ def finish_erasure(database: Database, needles: Sequence[bytes], *, wait_ms: int
     if not database.checkpoint_truncate(wait_ms=wait_ms):
         return report("pending", compacted=False, places=())
     places = find_bytes(database, wanted)
-    if not places:
+    if not places and not anew:
         return report("done", compacted=False, places=())
     if not _compacted(database) or not database.checkpoint_truncate(wait_ms=wait_ms):
         return report("pending", compacted=False, places=places)
