@@ -78,14 +78,14 @@ def _is_newest(view: View, states: StateDir) -> bool:
 
 def _require_no_loop(path: Path) -> None:
     """Refuse to arm what a loop is running already: it has been told that it may not send, and would not learn otherwise."""
+    clock = WallClock()
     for _ in range(OPENING_TRIES):
-        running = holder(path)
-        if running is None:
+        if holder(path) is None:
             return
-        WallClock().wait(OPENING_WAIT_S)
-    raise HostError(
-        f"another process runs this file: {running}", where=str(path), hint="stop it, arm, and start it again"
-    )
+        clock.wait(OPENING_WAIT_S)
+    running = holder(path) or "unknown"
+    hint = "stop it, arm, and start it again"
+    raise HostError(f"another process runs this file: {running}", where=str(path), hint=hint)
 
 
 def _require_own_sender(path: Path, view: View) -> None:

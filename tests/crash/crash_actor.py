@@ -2,20 +2,22 @@
 
     python crash_actor.py FILE ACKNOWLEDGED SEED
 
-It appends webhook events, enrols, imports, halts and releases, pauses, cancels and retries, through the same API as anybody, and writes
-one line to ACKNOWLEDGED (O_APPEND) for each thing that it was told is durable. It may be killed as well: what it was not told, it does not claim.
+It appends webhook events, enrols, imports, halts and releases, pauses, cancels and retries, through the same API as anybody,
+and writes one line to ACKNOWLEDGED (O_APPEND) for each thing that it was told is durable. It may be killed as well: what it was
+not told, it does not claim.
 """
 
 from __future__ import annotations
 
 import os
-import random
+import random  # noqa: TID251 - a seed tells the story
 import sys
 import tempfile
-import time
+import threading
 from pathlib import Path
 
 from dee_appliance import Engine
+from dee_appliance.engine import VerbName
 from dee_appliance.errors import DeeError
 from dee_appliance.kernel.e1.input import Event, encode_input
 from dee_appliance.runtime.commands import Submitted
@@ -23,6 +25,7 @@ from dee_appliance.store.inbox import InboxRow, append_inbox
 
 PLAN = "notes"
 EVENTS = ("email.opened", "email.clicked", "email.replied", "invoice.paid")
+VERBS: tuple[VerbName, ...] = ("pause", "resume", "resume", "cancel", "retry", "retry")
 REST_S = 0.03
 
 
@@ -75,7 +78,7 @@ class Actor:
             InboxRow(
                 source="webhook",
                 dedupe=token,
-                received=int(time.time()),
+                received=self._engine.now(),
                 kind="event",
                 payload=encode_input(Event(name=self._random.choice(EVENTS), contact=self._random.choice(contacts))),
             )
@@ -102,15 +105,13 @@ class Actor:
             runs = [row[0] for row in view.database.execute("SELECT run FROM run ORDER BY run_no")]
         if not runs:
             return
-        verb = self._random.choice(("pause", "resume", "resume", "cancel", "retry", "retry"))
+        verb = self._random.choice(VERBS)
         batch = self._engine.operate(verb, self._random.sample(runs, min(5, len(runs))))
         self._acknowledge("operated", batch.rows)
 
     def _event(self) -> None:
         contact = self._random.choice(self._contacts())
-        self._submitted(
-            self._engine.add_event("invoice.paid", contact=contact, dedupe=f"{self._mark}-{self._count}")
-        )
+        self._submitted(self._engine.add_event("invoice.paid", contact=contact, dedupe=f"{self._mark}-{self._count}"))
 
     def _import(self) -> None:
         name = f"{self._mark}-{self._count}"
@@ -125,13 +126,14 @@ class Actor:
 def main(path: str, acknowledged: str, seed: str) -> None:
     """Use the file until killed."""
     actor = Actor(Path(path), Path(acknowledged), int(seed))
+    rest = threading.Event()
     while True:
         try:
             actor.step()
         except DeeError as error:
             # A refusal is a word like any other; everything else ends this process with a traceback, and the test with it.
-            print(f"refused: {error}", flush=True)
-        time.sleep(REST_S)
+            sys.stdout.write(f"refused: {error}\n")
+        rest.wait(REST_S)
 
 
 if __name__ == "__main__":

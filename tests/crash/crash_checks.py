@@ -1,4 +1,4 @@
-"""What must hold of a file and of its provider's memory, after every kill and at the end. Each rule raises AssertionError with the rows.
+"""What must hold of a file and of its provider's memory, after every kill and at the end. Each rule raises AssertionError.
 
 The chain is walked here with hashlib and json alone, so that a fault in the program's own verify cannot hide one in its log.
 """
@@ -20,7 +20,7 @@ from dee_appliance.store.state_dir import StateDir
 
 
 class Summary(msgspec.Struct, kw_only=True):
-    """What a story showed: the figures of the campaign."""
+    """What a story showed in which no rule was broken."""
 
     kills: int = 0
     sends: int = 0
@@ -29,8 +29,6 @@ class Summary(msgspec.Struct, kw_only=True):
     """Attempts that were marked for dispatch."""
     unknown: int = 0
     """Attempts whose outcome was unknown at some time."""
-    duplicates: int = 0
-    lost: int = 0
     entries: int = 0
     runs: int = 0
     acknowledged: int = 0
@@ -94,7 +92,7 @@ def check_sends(database: Database, taken: Counter[str]) -> None:
 
 
 def check_after_kill(path: Path, taken: Counter[str], walk: ChainWalk) -> None:
-    """What must hold as soon as the process is dead. `taken` is read before: a later message must not look as if it had no mark."""
+    """What must hold as soon as the process is dead. `taken` was read before: a later message must not look unmarked."""
     with open_reader(path) as database:
         walk.go_on(database)
         check_sends(database, taken)

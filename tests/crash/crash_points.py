@@ -4,9 +4,10 @@
 
     {"act": "serve", "file": ..., "state": ..., "at": 17, "how": "kill", "seed": 1}
 
-An act on the disk is a write, sync, truncation or deletion of the database or its WAL, a sync, link or rename of any other file, or a write of the
-tip. `how` is "kill" (SIGKILL: what was written stays) or "power" (the machine: of what was written to the database, its WAL and the tip since their
-last sync, each write is lost or kept by the throw of a coin). `at` 0 never dies. The result says how the child ended, and how often it acted.
+An act on the disk is a write, sync, truncation or deletion of the database or its WAL, a sync, link or rename of any other
+file, or a write of the tip. `how` is "kill" (SIGKILL: what was written stays) or "power" (the machine: of what was written to
+the database, its WAL and the tip since their last sync, each write is lost or kept by the throw of a coin). `at` 0 never dies.
+The result says how the child ended, and how often it acted.
 
 Forking keeps a crash cheap: the program is loaded once, and every child starts without any file open.
 """
@@ -15,13 +16,13 @@ from __future__ import annotations
 
 import json
 import os
-import random
+import random  # noqa: TID251 - a seed decides what a power cut loses
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -34,6 +35,9 @@ from dee_appliance.runtime.appliance import open_appliance  # loaded here, once 
 from dee_appliance.runtime.service import Stop, serve
 from dee_appliance.store import sends_log, tip
 from dee_appliance.store.state_dir import StateDir
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["open_appliance", "serve"]
 
@@ -90,6 +94,10 @@ class Disk:
 
 
 _pwrite, _fsync, _fdatasync, _rename, _link, _unlink = os.pwrite, os.fsync, os.fdatasync, os.rename, os.link, os.unlink
+
+
+def _name(descriptor: int) -> str:
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink())
 
 
 class WatchedVFS(apsw.VFS):
@@ -152,14 +160,14 @@ def watch(disk: Disk) -> WatchedVFS:
 
         return watched
 
-    def pwrite(descriptor: int, data: bytes, offset: int) -> int:
-        disk.writing(os.readlink(f"/proc/self/fd/{descriptor}"), offset, len(data))
+    def pwrite(descriptor: int, data: Buffer, offset: int, /) -> int:
+        disk.writing(_name(descriptor), offset, memoryview(data).nbytes)
         return _pwrite(descriptor, data, offset)
 
-    def fdatasync(descriptor: int) -> None:
+    def fdatasync(fd: Any) -> None:
         disk.act()
-        _fdatasync(descriptor)
-        disk.synced(os.readlink(f"/proc/self/fd/{descriptor}"))
+        _fdatasync(fd)
+        disk.synced(_name(fd))
 
     os.fsync, os.rename, os.link = acting(_fsync), acting(_rename), acting(_link)
     os.pwrite, os.fdatasync = pwrite, fdatasync
@@ -259,7 +267,8 @@ def main() -> None:
         _, status = os.waitpid(process, 0)
         died = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         result = json.loads(said) if said else {"acts": 0, "error": "" if died else f"status {status}"}
-        print(json.dumps({"died": died, **result}), flush=True)
+        sys.stdout.write(json.dumps({"died": died, **result}) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

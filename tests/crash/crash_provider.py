@@ -2,9 +2,10 @@
 
     python crash_provider.py LEDGER SEED [WORST_MS]
 
-It prints its port and serves until its standard input closes. Every message that it takes over is one line of LEDGER (O_APPEND), written before the
-answer leaves, also when the client has died meanwhile, as a real provider would. It is slow by random times, refuses some recipients and
-some messages, and now and then it says nothing at all: such an answer is lost, whether or not the message was taken.
+It prints its port and serves until its standard input closes. Every message that it takes over is one line of LEDGER (O_APPEND),
+written before the answer leaves, also when the client has died meanwhile, as a real provider would. It is slow by random times,
+refuses some recipients and some messages, and now and then it says nothing at all: such an answer is lost, whether or not the
+message was taken.
 
 Not aiosmtpd: half of what is wanted here is what a good server never does.
 """
@@ -14,9 +15,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
+import random  # noqa: TID251 - a seed makes the provider's moods
 import sys
-import time
 
 WORST_MS = 60
 
@@ -28,10 +28,12 @@ class Provider:
         self._descriptor = os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._random = random.Random(seed)
         self._worst_ms = worst_ms
+        self._never = asyncio.Event()
 
     async def pause(self) -> None:
         """Take a while."""
-        await asyncio.sleep(self._random.random() * self._worst_ms / 1000)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._never.wait(), self._random.random() * self._worst_ms / 1000)
 
     def chance(self, percent: float) -> bool:
         """Throw the dice."""
@@ -39,7 +41,7 @@ class Provider:
 
     def record(self, key: str, recipient: str) -> None:
         """Remember a message for ever: one write to a file that only grows."""
-        os.write(self._descriptor, f"{key} {recipient} {time.time():.3f}\n".encode())
+        os.write(self._descriptor, f"{key} {recipient}\n".encode())
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Speak with one client until it leaves, or dies."""
@@ -119,7 +121,8 @@ async def main(ledger: str, seed: str, worst_ms: str = str(WORST_MS)) -> None:
     """Serve until standard input closes."""
     provider = Provider(ledger, int(seed), int(worst_ms))
     server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     os._exit(0)  # a client that is still connected keeps nobody here
 

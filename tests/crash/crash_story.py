@@ -1,17 +1,18 @@
-"""One story of a crash test: a real armed file, a provider that survives, people who keep using it, and a `dee serve` that is killed.
+"""One story of a crash test: an armed file, a provider that survives, people who use the file, and a `dee serve` that is killed.
 
-Everything random comes from the seed, apart from the times of the machine itself. The file, its memory outside and the ledgers of the
-provider stay in the story's folder when a rule is broken.
+Everything random comes from the seed, apart from the times of the machine itself. The file, its memory outside and the ledger of
+the provider stay in the story's folder when a rule is broken.
 """
 
 from __future__ import annotations
 
 import os
-import random
+import random  # noqa: TID251 - a seed tells the story
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -27,8 +28,16 @@ PROGRAM_PATH = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
 CHANNEL = (
     '[channel.email]\nadapter = "smtp"\nconcurrency = 32\noptions = { host = "127.0.0.1", port = %d, tls = "none" }\n'
 )
-START_PATIENCE_S = 30.0
 END_PATIENCE_S = 60.0
+OTHERS_DIE = 0.15
+"""How likely it is, after each death of the loop, that whoever uses the file dies too."""
+
+
+def tell(folder: Path, seed: int, *, kills: int, contacts: int, others: bool, worst_ms: int = 60) -> Summary:
+    """Tell one story to its end and return what it showed. Raises AssertionError when a rule was broken."""
+    with Story(folder, seed, contacts=contacts, worst_ms=worst_ms) as story:
+        story.kill(kills, others=others)
+        return story.finish()
 
 
 class Story:
@@ -70,7 +79,7 @@ class Story:
         for file in self._files:
             file.close()
 
-    # ---- the world ----------------------------------------------------------------------------------------------------------------
+    # -- the world --
 
     def _start_provider(self) -> None:
         command = [
@@ -120,15 +129,14 @@ class Story:
         self._actor.wait()
         self._actor = None
 
-    # ---- the loop -----------------------------------------------------------------------------------------------------------------
+    # -- the loop --
 
     def serve(self, *more: str) -> subprocess.Popen[bytes]:
-        """Start `dee serve` and return when it says that it begins."""
+        """Start `dee serve`."""
         command = [sys.executable, "-m", "dee_appliance", "--db", str(self.path), "serve", *more]
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command, env=self.environment(), cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        return process
 
     def started(self, process: subprocess.Popen[bytes]) -> bool:
         """Wait for the first line of a `dee serve`. False: somebody else has the file just now."""
@@ -136,15 +144,24 @@ class Story:
         line = process.stderr.readline()
         return b"serving" in line
 
+    def kill(self, times: int, *, others: bool) -> None:
+        """Kill the loop that many times. `others`: people use the file meanwhile, and some of them are killed as well."""
+        while self.kills < times:
+            if others and self._actor is None:
+                self.start_actor()
+            self.kill_cycle()
+            if others and self.random.random() < OTHERS_DIE:
+                self.kill_actor()
+
     def kill_cycle(self) -> None:
         """Start the loop, kill it at some instant, and look at what it leaves."""
         process = self.serve()
         assert process.stderr is not None
         try:
             if self.started(process):
-                time.sleep(self._instant())
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(self._instant())
+            process.kill()
             code = process.wait()
             said = process.stderr.read().decode()
         finally:
@@ -157,7 +174,7 @@ class Story:
         check_after_kill(self.path, provider_keys(self.ledger), self.walk)
 
     def _instant(self) -> float:
-        """Return how long a loop lives, in seconds: often while it recovers, mostly while messages are on their way, sometimes longer."""
+        """Return how many seconds a loop lives: some while it recovers, most while messages are on their way."""
         where = self.random.random()
         if where < 0.3:
             return self.random.random() * 0.05
@@ -169,8 +186,9 @@ class Story:
         """Let everything come to its end, undisturbed, and check it all."""
         if self._actor is not None:
             self.kill_actor()
+        self.serve_until_idle()  # whoever was killed may have left a release in the inbox
         for scope in ("*", "channel:email", "plan:notes"):
-            if any(hold.scope == scope for hold in self._holds()):
+            if scope in self._held():
                 self.engine.release(scope)
         paused = self._runs("PAUSED")
         if paused:
@@ -178,18 +196,21 @@ class Story:
         end = time.monotonic() + END_PATIENCE_S
         while self._runs("PENDING", "ACTIVE", "WAITING", "HELD"):
             assert time.monotonic() < end, "the runs do not come to their end"
-            process = self.serve("--until-idle")
-            _, said = process.communicate(timeout=END_PATIENCE_S)
-            assert process.returncode == 0, said.decode()
-            time.sleep(0.2)
+            self.serve_until_idle()
         taken = provider_keys(self.ledger)
         summary = check_end(self.path, self.state, taken, self.walk, acknowledged=self.acknowledged)
         summary.kills = self.kills
         return summary
 
-    def _holds(self) -> tuple[object, ...]:
+    def serve_until_idle(self) -> None:
+        """Let the loop do what it can do now."""
+        process = self.serve("--until-idle")
+        _, said = process.communicate(timeout=END_PATIENCE_S)
+        assert process.returncode == 0, said.decode()
+
+    def _held(self) -> set[str]:
         with self.engine.view() as view:
-            return view.state.holds
+            return {hold.scope for hold in view.state.holds}
 
     def _runs(self, *statuses: str) -> list[str]:
         with self.engine.view() as view:

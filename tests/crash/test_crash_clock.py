@@ -206,9 +206,7 @@ def test_replies_that_came_during_an_outage_are_older_than_the_timeouts(tmp_path
         keys = [row[0] for row in view.database.execute("SELECT send_key FROM attempt ORDER BY attempt_no")]
     replies = [encode_input(Event(name="email.replied", send_key=key)) for key in keys]
     at = clock.now() + HOUR_S // 2
-    append_inbox(
-        engine.path, [InboxRow(source="test", received=at, kind="event", payload=reply) for reply in replies]
-    )
+    append_inbox(engine.path, [InboxRow(source="test", received=at, kind="event", payload=reply) for reply in replies])
     clock.go_on(3 * HOUR_S)
     with running(engine, clock, LoopLimits(rows=3, timers=4)) as go:
         go()

@@ -15,12 +15,11 @@ from dee_appliance.runtime.loop import LoopLimits
 from dee_appliance.store.inbox import InboxRow, InboxWriter, staged_jobs
 from dee_appliance.store.state_dir import StateDir
 
-
 DAY_S = 86_400
 
 
 def die_in_flight(engine: Engine) -> int:
-    """Do what a process does that dies when its pull has committed and nothing has left yet. Returns how many were on their way."""
+    """Do what a process does that dies when its pull has committed and nothing has left. Returns how many were on their way."""
     with open_appliance(engine.path, "a process that dies", state_dir=StateDir(engine.path.parent / "state")) as dying:
         dying.loop(limits=LoopLimits(rows=10_000)).turn()
     return marks(engine)["DISPATCHING"]
@@ -85,5 +84,5 @@ def test_a_provider_that_goes_away_opens_the_breaker_once(engine: Engine) -> Non
     engine.serve(until_idle=True)
     assert holds(engine) == [("channel:email", "channel_unavailable")]
     with engine.view() as view:
-        rows = view.database.execute("SELECT count(*) FROM audit WHERE body LIKE '%\"outcome\":\"channel_unavailable\"%'")
+        rows = view.database.execute('SELECT count(*) FROM audit WHERE body LIKE \'%"outcome":"channel_unavailable"%\'')
     assert rows == [(1,)]

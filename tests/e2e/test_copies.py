@@ -61,9 +61,7 @@ COPIES = pytest.mark.parametrize("copy", [by_cp, by_snapshot, by_hard_link])
 
 
 @COPIES
-def test_a_copy_runs_and_sends_nothing(
-    original: Engine, tmp_path: Path, copy: Callable[[Engine, Path], None]
-) -> None:
+def test_a_copy_runs_and_sends_nothing(original: Engine, tmp_path: Path, copy: Callable[[Engine, Path], None]) -> None:
     target = tmp_path / "copy.db"
     copy(original, target)
     reason = why_disarmed(target, tmp_path / "state")
@@ -210,7 +208,7 @@ def test_a_file_whose_tip_was_damaged_sends_nothing_and_can_be_armed_again(
     assert len(sent(original.path)) == FIRST + LATER
 
 
-# ---- an older state put back ------------------------------------------------------------------------------------------------------
+# -- an older state put back --
 
 
 @pytest.fixture
