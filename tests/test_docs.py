@@ -260,6 +260,8 @@ def test_the_file_format_explains_every_action_of_a_file_with_a_bit_of_everythin
     with open_reader(rich_file(tmp_path)) as database:
         entries = [msgspec.json.decode(row[0]) for row in database.execute("SELECT body FROM audit ORDER BY seq")]
     assert {entry["core"]["action"] for entry in entries} - explained == set()
+    values = {key for entry in entries for part in ("saw", "evidence") for key in entry.get(part, {})}
+    assert unnamed(values, doc("file-format.md")) == set()
 
 
 def test_the_architecture_fits_and_names_every_state_and_room() -> None:
