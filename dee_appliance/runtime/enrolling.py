@@ -16,7 +16,7 @@ from dee_appliance.intake.csv_text import CsvRecords
 from dee_appliance.kernel.e1.enrolment import fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dee_appliance.intake.csv_text import Record

@@ -340,5 +340,5 @@ def test_a_free_text_is_for_templates_and_not_for_conditions(tmp_path: Path) -> 
     checked = check_plan(plan)
     assert checked.plan is not None, checked.findings
     assert (checked.plan.texts, checked.plan.variables) == (("link",), {})
-    plan.write_text(text + "[[exit]]\nwhen = 'var.link == \"x\"'\noutcome = \"x\"\n", "utf-8")
+    plan.write_text(text + '[[exit]]\nwhen = \'var.link == "x"\'\noutcome = "x"\n', "utf-8")
     assert [finding.line for finding in check_plan(plan).findings if finding.severity == "refused"] == [15]
