@@ -48,6 +48,7 @@ from dee_appliance.kernel.e1.turn import file_core
 from dee_appliance.store.chain import Cause, Chain, ChainQueries, cause_bytes
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state import State
+from dee_appliance.store.vault import FILE
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.compiled import CompiledPlan
@@ -183,18 +184,23 @@ class Journal:
         if dedupe is not None:
             self.database.execute(self._queries.append_seen, (source, dedupe, seq))
         if brought is not None:
-            self._bring(seq, brought)
+            for digest, (document_kind, body) in brought.documents.items():
+                self.database.execute(self._queries.append_document, (digest, document_kind, seq, body))
         row = InputRow(
             seq=seq, tick=max(tick, self.last_tick), received=received, source=source, kind=kind, payload=payload
         )
-        return seq, self.apply(row)
+        outcome = self.apply(row)
+        if brought is not None:
+            self._keep(seq, brought.vault)
+        return seq, outcome
 
-    def _bring(self, seq: int, brought: Brought) -> None:
-        for contact, fields in brought.vault.items():
-            for field, value in fields.items():
-                self.database.execute(self._queries.insert_vault, (contact, field, seq, value))
-        for digest, (kind, body) in brought.documents.items():
-            self.database.execute(self._queries.append_document, (digest, kind, seq, body))
+    def _keep(self, seq: int, vault: dict[str, dict[str, str]]) -> None:
+        """Put personal data into the vault, if they are somebody's who can be erased: not of strangers, nor after an erasure."""
+        for contact, fields in vault.items():
+            owner = self.state.contact(contact)
+            if (owner.known and not owner.erased) or (contact == FILE and seq == 1):
+                for field, value in fields.items():
+                    self.database.execute(self._queries.insert_vault, (contact, field, seq, value))
 
     def apply(self, row: InputRow) -> str:
         """Apply one input: append its row, ask the kernel, write what it decides. Returns done or rejected:<code>."""

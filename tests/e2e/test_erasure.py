@@ -19,6 +19,8 @@ import pytest
 from running_files import PLAN, TEMPLATE
 
 from dee_appliance import Engine
+from dee_appliance.kernel.e1 import input as inputs
+from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.replay.compare_state import verify_state
 from dee_appliance.replay.replay import replay
 from dee_appliance.replay.verify import verify
@@ -251,4 +253,24 @@ def test_a_contact_is_erased_while_a_loop_runs_the_file(engine: Engine, loop: su
     loop.send_signal(signal.SIGTERM)
     assert loop.wait(30) == 0
     assert left_over(engine.path, values) == []
+    assert_the_record_holds(engine.path)
+
+
+# ---- what comes in afterwards ----
+
+
+def test_what_is_said_about_somebody_after_the_erasure_is_not_kept(engine: Engine) -> None:
+    contact = contact_of(engine)
+    with engine.view() as view:
+        run = view.database.execute("SELECT run FROM run WHERE contact = ?", (contact,))[0][0]
+    engine.erase_contact(contact)
+    note = "550 5.1.1 <Zoe+odd_tag@xn--exmple-cua.org> no such mailbox"
+    private: dict[str, object] = {"vault": {contact: {"answer:00:1": canonical({"note": note}).decode()}}}
+    answer = inputs.Answered(send_key="00" * 20, attempt=1, outcome="rejected", kind="permanent")
+    engine.submit(answer, private=private)
+    engine.submit(inputs.Enroll(contact=contact, plan="notes"), private={"vault": {contact: {"variables:notes": TEXT}}})
+    with engine.view() as view:
+        assert view.vault.rows(contact) == []
+        assert view.state.run_by_id(run) is not None
+    assert left_over(engine.path, values_of(ODD, OLDER)) == []
     assert_the_record_holds(engine.path)
