@@ -1,4 +1,4 @@
-"""What the channel tests share: messages with their permits, a good SMTP server, and one that fails where it is told to."""
+"""What the channel tests share: messages with their permits, SMTP adapters, a good server, and one that fails where it is told to."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
-from dee_appliance.channels.interface import Adapter, Answered, Message
+from dee_appliance.channels.interface import Adapter, Answer, Answered, Message
+from dee_appliance.channels.smtp import SmtpAdapter, SmtpOptions
+from dee_appliance.channels.smtp_connection import Timeouts
 from dee_appliance.kernel.e1.gate import Permit
 from dee_appliance.kernel.e1.plan import Channel
 
 BODY = b"From: max@example.com\r\nTo: ana@example.org\r\nSubject: Hi\r\n\r\nHello.\r\n.\r\n..two\r\nBye.\r\n"
+SESSION = ("greeting", "ehlo", "starttls", "auth")
+TRANSACTION = ("mail", "rcpt", "data", "end")
+HANG_S = 0.15
+"""Long enough for a loaded machine to reach the phase that hangs, because only that phase has so little time."""
 
 
 def message(number: int = 1, *, channel: Channel = "email", attempt: int = 1, **fields: Any) -> Message:
@@ -60,6 +66,27 @@ def answers(adapter: Adapter, *, timeout_s: float = 10.0) -> list[Answered]:
         found += more
     assert adapter.poll(0) == []
     return found
+
+
+def adapter_for(port: int, *, concurrency: int = 4, **options: Any) -> SmtpAdapter:
+    given = {"host": "127.0.0.1", "port": port, "tls": "none", **options}
+    return SmtpAdapter(SmtpOptions(**given), concurrency=concurrency)
+
+
+def send(adapter: SmtpAdapter, **fields: Any) -> Answer:
+    submit(adapter, message(**fields))
+    (answered,) = answers(adapter)
+    return answered.answer
+
+
+def short(answer: Answer) -> tuple[str, str, str]:
+    return answer.outcome, answer.kind, answer.code
+
+
+def timeouts_with(phase: str) -> Timeouts:
+    """Only the phase that hangs has little time."""
+    names = {f"{name}_s": 10.0 for name in ("tls", *SESSION, *TRANSACTION, "body", "reset", "idle", "connect")}
+    return Timeouts(**{**names, f"{phase}_s": HANG_S})
 
 
 class Mailroom:
