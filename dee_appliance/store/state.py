@@ -34,15 +34,7 @@ from dee_appliance.store.counters import Counters
 from dee_appliance.store.documents import Documents
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state_queries import StateQueries
-from dee_appliance.store.state_rows import (
-    Row,
-    attempt_change,
-    attempt_row,
-    read_attempt,
-    read_run,
-    run_change,
-    run_row,
-)
+from dee_appliance.store.state_rows import Row, attempt_change, attempt_row, read_attempt, read_run, run_change, run_row
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel

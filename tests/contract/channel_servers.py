@@ -1,4 +1,4 @@
-"""What the channel tests share: messages with their permits, SMTP adapters, a good server, and one that fails where it is told to."""
+"""What the channel tests share: messages with permits, SMTP adapters, a good server, and one that fails where it is told to."""
 
 from __future__ import annotations
 
