@@ -18,7 +18,8 @@ import msgspec
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 HERE_DOCUMENT = re.compile(r"<<'?(\w+)'?$")
 ID = re.compile(r"\b(?:run|c)_[a-z2-7]{20,26}\b")
-MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?(?: [+-]\d\d:\d\d)?(?: \(\d\d:\d\d:\d\dZ\))?Z?")
+DAY, UTC = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d:\d\dZ"
+MOMENT = re.compile(rf"{DAY}(?:[ T]\d\d:\d\d(?::\d\d)?)?(?: [+-]\d\d:\d\d)?(?: \((?:{DAY} )?{UTC}\))?Z?")
 PATIENCE_S = 100
 
 

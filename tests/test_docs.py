@@ -325,7 +325,8 @@ def test_output_that_differs_from_what_is_shown_is_found(shown: tuple[str, ...],
 
 def test_output_may_be_shortened_and_has_ids_and_times_of_its_own() -> None:
     names = Names()
-    shown = ("…", "run_aaaaaaaaaaaaaaaaaaaa at 2026-01-05 08:00:00Z …", "end")
-    printed = ["first", "run_bbbbbbbbbbbbbbbbbbbb at 2027-12-31 23:59:59Z more", "end"]
+    shown = ("…", "run_aaaaaaaaaaaaaaaaaaaa at 2026-01-05 08:00:00Z …", "2026-11-23 04:00:00 -05:00 (09:00:00Z)  end")
+    there = "2026-11-23 19:00:00 -05:00 (2026-11-24 00:00:00Z)  end"
+    printed = ["first", "run_bbbbbbbbbbbbbbbbbbbb at 2027-12-31 23:59:59Z more", there]
     assert names.missing(shown, printed) is None
     assert names.told("dee run show run_aaaaaaaaaaaaaaaaaaaa") == "dee run show run_bbbbbbbbbbbbbbbbbbbb"
