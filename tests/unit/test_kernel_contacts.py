@@ -52,6 +52,7 @@ def mailing(count: int = 1, **head: object) -> Story:
         ("email.complained", "", "complained"),
         ("email.bounced", "hard", "bounced"),
         ("email.bounced", "", "bounced"),
+        ("email.bounced", "of no kind we know", "bounced"),
         ("email.bounced", "soft", None),
         ("email.opened", "", None),
         ("email.replied", "", None),
@@ -191,6 +192,20 @@ def test_an_event_tells_which_visit_it_is_about_and_of_what_kind() -> None:
     with mailing() as story:
         story.event("email.bounced", story.sent(), kind="soft")
         assert story.detail("event") == {"about": "mail", "about_visit": 1, "kind": "soft"}
+
+
+def test_a_run_counts_only_what_its_plan_asks_about_so_that_no_flood_of_names_makes_it_grow() -> None:
+    steps = (wait(for_s=DAY_S, until='event("paid") && count("visit") >= 2', then="won"), end("won", "paid"))
+    with Story(plan_of(*steps, exits=(leave('event("stop")'),))) as story:
+        story.enroll()
+        for number in range(50):
+            story.event(f"visit-{number}")
+        story.event("visit")
+        story.event("stopped")
+        assert story.run().counts == {"visit": 1}
+        story.event("visit")
+        story.event("paid")
+        assert story.status() == "COMPLETED(paid)"
 
 
 # -- consent -------------------------------------------------------------------------------------------------------------

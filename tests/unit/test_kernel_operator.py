@@ -330,6 +330,26 @@ def test_a_run_that_failed_at_a_skippable_step_goes_on_behind_it() -> None:
         assert story.status() == "WAITING(wait)"
 
 
+def test_a_step_that_several_ways_lead_on_from_cannot_be_skipped() -> None:
+    again = plans.Split(
+        id="again",
+        arms=(plans.Arm(name="on", weight=1, then="again"),),
+        max_visits=2,
+        skippable=True,
+    )
+    with at(again) as story:
+        assert story.status() == "FAILED(visits_exceeded)"
+        assert story.verb("skip") == "rejected:nothing_after"
+        assert story.status() == "FAILED(visits_exceeded)"
+
+
+def test_a_skipped_branch_goes_the_other_way() -> None:
+    with at(branch("loop", "true", "loop", "wait", max_visits=2, skippable=True), wait(for_s=DAY_S)) as story:
+        assert story.status() == "FAILED(visits_exceeded)"
+        assert story.verb("skip") == "done"
+        assert story.status() == "WAITING(wait)"
+
+
 # -- retry ---------------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from dee_appliance.kernel.e1.run import Contact, Run
 class CompiledPlan:
     """One plan version with everything that does not depend on a run computed. Immutable after construction."""
 
-    __slots__ = ("conditions", "digest", "exits", "first", "label", "plan", "steps")
+    __slots__ = ("conditions", "counted", "digest", "exits", "first", "label", "plan", "steps")
 
     def __init__(self, plan: Plan, digest: str) -> None:
         """Compile the conditions of a published plan. Raises ConditionInvalid if a condition does not fit (never after publish)."""
@@ -27,6 +27,9 @@ class CompiledPlan:
             text: compile_condition(text, scope) for step in plan.steps for text in _texts_of(step)
         }
         self.exits = tuple((compile_condition(one.when, scope), one.outcome) for one in plan.exits)
+        asked = (*self.conditions.values(), *(condition for condition, _ in self.exits))
+        facts = dict.fromkeys(fact for condition in asked for fact in condition.facts)
+        self.counted = tuple(name for function, name in facts if function in ("event", "count") and name is not None)
 
 
 def scope_of(plan: Plan) -> Scope:

@@ -85,11 +85,18 @@ def _settle(turn: Turn, cause: Event, meaning: EventMeaning, run: Run, attempt: 
 
 
 def _word(cause: Event, meaning: EventMeaning) -> str:
-    """The word that conditions look for. A bounce of no kind is a hard one: what cannot be told apart is the worse of the two."""
-    return f"bounced:{cause.kind or 'hard'}" if meaning.word == "bounced" else meaning.word
+    """The word that conditions look for. A bounce of any other kind than soft is a hard one: the worse of the two."""
+    return f"bounced:{_hardness(cause)}" if meaning.word == "bounced" else meaning.word
+
+
+def _hardness(cause: Event) -> str:
+    return "soft" if cause.kind == "soft" else "hard"
 
 
 def _count(turn: Turn, run: Run, name: str) -> Run:
+    """Count an event that some condition of the plan asks about; other names would only let the run grow without end."""
+    if name not in turn.plan_of(run).counted:
+        return run
     return turn.put(replace(run, counts={**run.counts, name: run.counts.get(name, 0) + 1}))
 
 
@@ -107,7 +114,7 @@ def _remember(turn: Turn, run: Run, step: str, visit: int, word: str) -> Run:
 def _suppress(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
     """An opt-out, a complaint and a dead address suppress the address on that channel, whatever the plan says."""
     reason = meaning.suppresses
-    if meaning.word == "bounced" and cause.kind in ("", "hard"):
+    if meaning.word == "bounced" and _hardness(cause) == "hard":
         reason = "bounced"
     if not reason or meaning.channel is None:
         return

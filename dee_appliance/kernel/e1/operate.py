@@ -63,6 +63,8 @@ def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
             return "not_confirmed"
         case "skip" if not run.step or not turn.plan_of(run).steps[run.step].skippable:
             return "not_skippable"
+        case "skip" if _after(turn.plan_of(run).steps[run.step]) is None:
+            return "nothing_after"
         case _:
             return None
 
@@ -185,9 +187,7 @@ def _resolve(turn: Turn, run: Run, cause: Verb) -> None:
 def _skip(turn: Turn, run: Run, cause: Verb) -> None:
     step = turn.plan_of(run).steps[run.step]
     target = _after(step)
-    if target is None:
-        turn.refuse("skip", "nothing_after", run=run)
-        return
+    assert target is not None
     close_attempt(turn, run)
     run = turn.record(run, "skip", "skipped", {**_said(cause), "to": target})
     proceed(turn, turn.move(run, "skip", "queue"), target)
