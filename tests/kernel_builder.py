@@ -339,3 +339,20 @@ class Story:
 
 class _Undone(Exception):
     """Thrown into a transaction to have it rolled back."""
+
+
+def queued(*plan: plans.Plan, policy: policies.Policy, contacts: int = 1) -> Story:
+    """Contacts, each enrolled in every plan."""
+    story = Story(*plan, policy=policy, contacts=contacts)
+    for position in range(contacts):
+        for one in plan:
+            story.enroll(position, one.plan)
+    return story
+
+
+def daily(limit: int, **more: object) -> policies.DailyLimitRule:
+    return policies.DailyLimitRule(id="daily", limit=limit, **more)  # type: ignore[arg-type]
+
+
+def budget(limit: int, **more: object) -> policies.BudgetRule:
+    return policies.BudgetRule(id="budget", limit_micros=limit, **{"currency": "USD", **more})  # type: ignore[arg-type]

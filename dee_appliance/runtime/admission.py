@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dee_appliance.kernel.e1.encoding import document_digest
 from dee_appliance.runtime.clock import SetClock
 from dee_appliance.store.journal import Brought, Journal
 from dee_appliance.store.queries import load_queries
+from dee_appliance.store.vault import well_formed
 
 if TYPE_CHECKING:
     from dee_appliance.runtime.clock import Clock
@@ -26,6 +28,9 @@ LANES = (URGENT, BULK)
 ANY_TIME = 2**62
 MALFORMED = "malformed"
 REPLIES_KEPT = 100_000
+OF_THE_LOOP = ("clock", "dispatch.pull")
+"""Inputs that only the loop makes, when it has seen the clock or has free places; they never come through the inbox."""
+NOTHING = Brought()
 _brought_decoder = msgspec.json.Decoder(Brought)
 
 
@@ -92,10 +97,23 @@ class Admission:
         _, source, dedupe, received, kind, payload, private = row
         if self._journal.seen(source, dedupe):
             return None, "duplicate"
-        try:
-            brought = None if private is None else _brought_decoder.decode(private)
-        except msgspec.DecodeError:
-            # Somebody wrote into the inbox what no program of ours writes: refused on the record, and kept out of the vault.
-            brought, kind, payload = None, MALFORMED, "{}"
+        brought = _brought(private)
+        if brought is None or kind in OF_THE_LOOP:
+            # Somebody wrote into the inbox what no program of ours writes: refused on the record, and kept out of the file.
+            brought, kind, payload = NOTHING, MALFORMED, "{}"
         tick = min(received, now)
         return self._journal.admit(tick, received, source, kind, payload, dedupe=dedupe, brought=brought)
+
+
+def _brought(private: str | None) -> Brought | None:
+    """Read what comes beside a payload; None when it is not of our form, or a document is not what its digest names."""
+    if private is None:
+        return NOTHING
+    try:
+        brought = _brought_decoder.decode(private)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    documents = brought.documents.items()
+    named = all(document_digest(kind, body.encode()) == digest for digest, (kind, body) in documents)
+    kept = all(well_formed(field, value) for fields in brought.vault.values() for field, value in fields.items())
+    return brought if named and kept else None

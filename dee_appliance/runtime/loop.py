@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SOURCE = "loop"
 ANSWER_WAIT_S = 0.05
+LAST_TICK = 253_402_300_799
+"""The end of the year 9999: what lies beyond never comes."""
 REWRITES = ("contact.put", "contact.erase", "config.set", "run.enroll")
 """Inputs after which a message that was rendered beforehand may no longer be what the queue asks for."""
 
@@ -150,7 +152,9 @@ class Loop:
         if not isinstance(self._clock, SetClock) or (self._dispatcher is not None and self._dispatcher.in_flight()):
             return False
         coming = [
-            tick for tick in (self._admission.next_received(), self._journal.state.next_due()) if tick is not None
+            tick
+            for tick in (self._admission.next_received(), self._journal.state.next_due())
+            if tick is not None and tick <= LAST_TICK
         ]
         later = [tick for tick in coming if tick > self._clock.now()]
         if not later or len(later) < len(coming):

@@ -325,7 +325,7 @@ class Journal:
             counters=self.state.counters(wanted),
             trial_guests=tuple(guests) if self.state.settings.get("trial") and isinstance(guests, list) else None,
         )
-        decision = decide_pull(snapshot, run.no, given, shared, plans, zones)
+        decision = decide_pull(snapshot, run.no, given, shared, plans=plans, zones=zones)
         self.state.apply(decision, snapshot, self.chain, cause)
         if decision.permit is not None:
             self.permits.append(decision.permit)

@@ -20,6 +20,23 @@ FILE = ""
 NO_SECRET = bytes(32)
 
 
+SECRET_CHARACTERS = 64
+_HEX = frozenset("0123456789abcdef")
+_texts_decoder = msgspec.json.Decoder(dict[str, str])
+
+
+def well_formed(field: str, value: str) -> bool:
+    """Tell whether a value can be kept under a field: what is read from the vault is never checked again."""
+    if field == "secret":
+        return len(value) == SECRET_CHARACTERS and _HEX.issuperset(value)
+    if field == "profile" or field.startswith("variables:"):
+        try:
+            _texts_decoder.decode(value)
+        except (msgspec.DecodeError, RecursionError):
+            return False
+    return True
+
+
 class VaultQueries(msgspec.Struct, frozen=True, kw_only=True):
     """sql/queries/vault.sql."""
 
@@ -42,7 +59,7 @@ class Vault:
     def profile(self, contact: str) -> dict[str, str]:
         """Return the contact's profile; empty if there is none or it was erased."""
         text = self.newest(contact, "profile")
-        return {} if text is None else msgspec.json.decode(text, type=dict[str, str])
+        return {} if text is None else _texts_decoder.decode(text)
 
     def secret(self, contact: str) -> bytes:
         """Return the secret that keys commitments of this contact (or of the file); zeros once it was erased."""
@@ -52,7 +69,7 @@ class Vault:
     def variables(self, contact: str, plan: str) -> dict[str, str]:
         """Return the free-text variables that the contact was last enrolled with in a plan."""
         text = self.newest(contact, f"variables:{plan}")
-        return {} if text is None else msgspec.json.decode(text, type=dict[str, str])
+        return {} if text is None else _texts_decoder.decode(text)
 
     def rows(self, contact: str) -> list[tuple[str, int, str]]:
         """Return everything that is kept of a contact as (field, input seq, value)."""

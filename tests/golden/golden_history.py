@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-FOLDER = Path(__file__).parent
-sys.path[:0] = [str(FOLDER.parents[1]), str(FOLDER.parent)]
+FOLDER = Path(__file__).parent / "histories"
+sys.path[:0] = [str(FOLDER.parents[2]), str(FOLDER.parents[1])]
 
 from dee_appliance.kernel.e1.encoding import leaf_hash  # noqa: E402 - also run as a script
 from dee_appliance.store import database as databases  # noqa: E402

@@ -100,7 +100,7 @@ def test_a_core_is_canonical_although_its_fields_are_not_sorted_again() -> None:
         object(),
         [[[1.5]]],
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises(NotCanonical):

@@ -16,7 +16,10 @@ class CompiledPlan:
     __slots__ = ("conditions", "counted", "digest", "exits", "first", "label", "plan", "steps")
 
     def __init__(self, plan: Plan, digest: str) -> None:
-        """Compile the conditions of a published plan. Raises ConditionInvalid if a condition does not fit (never after publish)."""
+        """Compile the conditions of a published plan.
+
+        Raises ConditionInvalid if a condition does not fit (never after publish).
+        """
         scope = scope_of(plan)
         self.plan = plan
         self.digest = digest

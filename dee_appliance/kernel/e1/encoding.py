@@ -1,8 +1,8 @@
 """The one canonical encoding, and every digest and derived id made from it.
 
-Canonical JSON is RFC 8785 restricted until no choice is left: keys are ASCII and sorted at every depth, numbers are integers
-within ±(2^53 - 1), strings are stored as given, there is no white space. Byte strings that are hashed together are length-prefixed
-and domain-separated, so that no two different lists of parts can give the same bytes.
+Canonical JSON is RFC 8785 restricted until no choice is left: keys are ASCII and sorted at every depth, numbers are
+integers within ±(2^53 - 1), strings are stored as given, there is no white space. Byte strings that are hashed
+together are length-prefixed and domain-separated, so that no two different lists of parts can give the same bytes.
 
 A changed byte here changes every chain: the golden tests hold this file still.
 """
@@ -51,30 +51,40 @@ def decode_canonical(body: bytes | str) -> object:
     return value
 
 
+def _require_characters(text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise NotCanonical("a string holds a lone surrogate") from error
+
+
+def _require_key(key: object) -> None:
+    if not (isinstance(key, str) and key.isascii()):
+        raise NotCanonical(f"a key is not ASCII text: {key!r}")
+
+
 def _require_plain(value: object, depth: int = 0) -> None:
     if depth > 64:
         raise NotCanonical("nested deeper than 64 levels")
-    if value is None or isinstance(value, bool):
-        return
-    if isinstance(value, int):
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise NotCanonical(f"integer out of range: {value}")
-    elif isinstance(value, str):
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError as error:
-                raise NotCanonical("a string holds a lone surrogate") from error
-    elif isinstance(value, list | tuple):
-        for part in value:
-            _require_plain(part, depth + 1)
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            if not (isinstance(key, str) and key.isascii()):
-                raise NotCanonical(f"a key is not ASCII text: {key!r}")
-            _require_plain(part, depth + 1)
-    else:
-        raise NotCanonical(f"{type(value).__name__} has no canonical form")
+    match value:
+        case None | bool():
+            return
+        case int():
+            if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                raise NotCanonical(f"integer out of range: {value}")
+        case str():
+            _require_characters(value)
+        case list() | tuple():
+            for part in value:
+                _require_plain(part, depth + 1)
+        case dict():
+            for key, part in value.items():
+                _require_key(key)
+                _require_plain(part, depth + 1)
+        case _:
+            raise NotCanonical(f"{type(value).__name__} has no canonical form")
 
 
 SHORT = 512

@@ -1,13 +1,15 @@
 """The policy gate: every rule is asked, in one fixed order, on the facts of this tick. The first that does not pass decides.
 
-Only this module makes a Permit, and no adapter takes anything without one. A refusal is a value with its reason; nothing here
-raises for a policy. Exit conditions and operator pauses are asked by the machine before it comes here; shared holds (halt, breaker,
-an exhausted daily limit) keep a send from being pulled at all.
+Only this module makes a Permit, and no adapter takes anything without one. A refusal is a value with its reason;
+nothing here raises for a policy. Exit conditions and operator pauses are asked by the machine before it comes here;
+shared holds (halt, breaker, an exhausted daily limit) keep a send from being pulled at all.
 """
 
 from __future__ import annotations
 
 from typing import Literal
+
+from msgspec import field
 
 from dee_appliance.kernel.e1.civil_time import ZoneTable
 from dee_appliance.kernel.e1.plan import Channel, Plan
@@ -42,7 +44,7 @@ class Verdict(Frozen, frozen=True, kw_only=True):
     shared: str = ""
     ladder: tuple[tuple[str, str, dict[str, object]], ...] = ()
     rest: tuple[tuple[str, str, dict[str, object]], ...] = ()
-    saw: dict[str, object] = {}
+    saw: dict[str, object] = field(default_factory=dict)
     reserve: tuple[Reservation, ...] = ()
 
 
@@ -63,12 +65,14 @@ def counters_needed(
 
 
 def ask_gate(question: Question, rules: tuple[Rule, ...], *, guests: tuple[str, ...] | None, stale: bool) -> Verdict:
-    """Ask every rule. `guests` are the address tokens that trial mode lets through (None: not in trial); `stale`: send_by passed."""
+    """Ask every rule.
+
+    `guests` are the address tokens that trial mode lets through (None: not in trial); `stale`: send_by passed.
+    """
     answers = [("address", "address", _ask_address(question))]
     if guests is not None:
         answers.append(("trial", "trial", _ask_trial(question, guests)))
-    for rule in rules:
-        answers.append((rule.id, kind_of_rule(rule), _ask_rule(rule, question)))
+    answers += [(rule.id, kind_of_rule(rule), _ask_rule(rule, question)) for rule in rules]
     answers.append(("send_by", "send_by", RuleAnswer(verdict="hold", reason="stale") if stale else PASS))
     return _combine(answers)
 

@@ -1,7 +1,7 @@
 """What happens outside: events about sends and contacts, changed contacts, consent and suppression.
 
-Whatever opens or closes a gate for the contact takes effect in the same decision, on every live run: exits are asked again, and waits
-whose condition has come true end.
+Whatever opens or closes a gate for the contact takes effect in the same decision, on every live run: exits are asked
+again, and waits whose condition has come true end.
 """
 
 from __future__ import annotations

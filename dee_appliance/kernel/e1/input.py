@@ -109,7 +109,10 @@ class TaskDone(Payload, frozen=True, kw_only=True):
 
 
 class Answered(Payload, frozen=True, kw_only=True):
-    """What became of an attempt. `kind` says whether trying later can help; `code` is the adapter's closed code (evidence only)."""
+    """What became of an attempt.
+
+    `kind` says whether trying later can help; `code` is the adapter's closed code (evidence only).
+    """
 
     send_key: str
     attempt: Integer
@@ -156,7 +159,10 @@ class ZonesUse(Payload, frozen=True, kw_only=True):
 
 
 class HoldSet(Payload, frozen=True, kw_only=True):
-    """A scope is halted (`on`) or released: "*", "channel:NAME" or "plan:NAME". The loop itself halts when the clock is in doubt."""
+    """A scope is halted (`on`) or released: "*", "channel:NAME" or "plan:NAME".
+
+    The loop itself halts when the clock is in doubt.
+    """
 
     scope: str
     on: bool

@@ -3,11 +3,12 @@
 Rule 1: whatever changes a run stands in this file or is called from it with a Turn; there is no second way.
 Rule 2: nothing here knows how snapshots are fetched, how decisions are written, what a provider is, or what time it is.
 
-Theory of operation. A run is always blocked on exactly one thing (`Run.block`): a start tick, a wait, a task, the send queue, a send in
-flight, a call, a hold, a pause before the next attempt, a person. Something happens: a due timer, an event, an answer, an operator's
-verb. The machine first lets the contact's due timers fire in the order (due, run number), so that what was due before the input takes
-effect before it; then it applies the input; then, if a run is free to go on, `proceed` enters one step after the other until the run is
-blocked again or has ended. Exit conditions are asked before every step and after every input about the contact.
+Theory of operation. A run is always blocked on exactly one thing (`Run.block`): a start tick, a wait, a task, the
+send queue, a send in flight, a call, a hold, a pause before the next attempt, a person. Something happens: a due
+timer, an event, an answer, an operator's verb. The machine first lets the contact's due timers fire in the order
+(due, run number), so that what was due before the input takes effect before it; then it applies the input; then, if a
+run is free to go on, `proceed` enters one step after the other until the run is blocked again or has ended. Exit
+conditions are asked before every step and after every input about the contact.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def decide_pull(
     run_no: int,
     given: Given,
     shared: GateShared,
+    *,
     plans: dict[str, CompiledPlan],
     zones: ZoneTable,
 ) -> Decision:

@@ -1,7 +1,7 @@
 """What a person does to a run: pause, resume, cancel, retry, resolve, skip, and the outcome of a task.
 
-Which verb is legal in which status is TRANSITIONS; the finer conditions (what the attempt is, what the plan allows) stand here. A verb
-that is not legal is refused and recorded; it never does half of what it says.
+Which verb is legal in which status is TRANSITIONS; the finer conditions (what the attempt is, what the plan allows)
+stand here. A verb that is not legal is refused and recorded; it never does half of what it says.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dee_appliance.kernel.e1.input import TaskDone, Verb
 from dee_appliance.kernel.e1.plan import Branch, Call, End, SendEmail, SendSms, Split, Step, Task, Wait
-from dee_appliance.kernel.e1.run import TRANSITIONS, Run
+from dee_appliance.kernel.e1.run import TRANSITIONS, AttemptState, Run
 from dee_appliance.kernel.e1.sending import confirm, release, send_step
 from dee_appliance.kernel.e1.steps import close_attempt, exit_met, intend, proceed, requeue, resume_wait
 from dee_appliance.kernel.e1.turn import Turn
@@ -40,6 +40,18 @@ def operate(turn: Turn, cause: Verb, run: Run | None) -> None:
             _skip(turn, run, cause)
 
 
+BARRED_BY_ATTEMPT: dict[tuple[str, AttemptState | None], str] = {
+    ("retry", "DISPATCHING"): "in_flight",
+    ("retry", "ONGOING"): "in_flight",
+    ("retry", "UNKNOWN"): "outcome_unknown",
+    ("retry", "ACCEPTED"): "already_accepted",
+    ("retry", "ABANDONED"): "abandoned",
+    ("skip", "DISPATCHING"): "in_flight",
+    ("skip", "ONGOING"): "in_flight",
+}
+"""Why a verb is not legal while the run's last attempt is in this state."""
+
+
 def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
     """Return why the verb is not legal now, or None."""
     if cause.verb not in TRANSITIONS[run.status]:
@@ -47,14 +59,8 @@ def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
     attempt = turn.attempt_of(run)
     state = None if attempt is None else attempt.state
     match cause.verb:
-        case "retry" | "skip" if state in ("DISPATCHING", "ONGOING"):
-            return "in_flight"
-        case "retry" if state == "UNKNOWN":
-            return "outcome_unknown"
-        case "retry" if state == "ACCEPTED":
-            return "already_accepted"
-        case "retry" if state == "ABANDONED":
-            return "abandoned"
+        case "retry" | "skip" if (cause.verb, state) in BARRED_BY_ATTEMPT:
+            return BARRED_BY_ATTEMPT[cause.verb, state]
         case "resolve" if state != "UNKNOWN":
             return "nothing_to_resolve"
         case "resolve" if not cause.choice:

@@ -201,7 +201,10 @@ class Budget(Part, frozen=True, kw_only=True):
 
 
 class PlanPolicy(Part, frozen=True, kw_only=True):
-    """What the plan tightens of the file's policy. `on_deny` says per kind of rule whether a denied run fails (default) or ends."""
+    """What the plan tightens of the file's policy.
+
+    `on_deny` says per kind of rule whether a denied run fails (default) or ends.
+    """
 
     daily_sends: int | None = None
     budget: Budget | None = None

@@ -18,8 +18,8 @@ LimitScope = Literal["file", "channel", "plan"]
 class RuleBase(Part, frozen=True, kw_only=True):
     """What every rule has.
 
-    `id` is unique in the policy and stands in every entry that asked the rule. Empty `channels` or `purposes` mean all. `cite` and
-    `url` name the source of a legal rule.
+    `id` is unique in the policy and stands in every entry that asked the rule. Empty `channels` or `purposes` mean
+    all. `cite` and `url` name the source of a legal rule.
     """
 
     id: str

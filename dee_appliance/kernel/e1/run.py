@@ -1,7 +1,8 @@
 """Runs, what a decision may read (Snapshot), and what it may ask for (Decision).
 
-Everything a decision reads stands in the snapshot, fetched before; everything it wants done stands in the decision, written after,
-in the same transaction. The status of a run changes only along TRANSITIONS: a pair that is not listed is refused.
+Everything a decision reads stands in the snapshot, fetched before; everything it wants done stands in the decision,
+written after, in the same transaction. The status of a run changes only along TRANSITIONS: a pair that is not listed
+is refused.
 """
 
 from __future__ import annotations
@@ -148,7 +149,10 @@ class StepMemory(Frozen, frozen=True, kw_only=True):
 
 
 class Run(Frozen, frozen=True, kw_only=True):
-    """One contact going through one plan version. Ticks are absolute; `rs` and `rp` are length and head of the run's own chain."""
+    """One contact going through one plan version.
+
+    Ticks are absolute; `rs` and `rp` are length and head of the run's own chain.
+    """
 
     no: int
     run: str
@@ -339,7 +343,7 @@ class GateShared(Frozen, frozen=True, kw_only=True):
     policy: Policy
     policy_entry: int
     rules: tuple[Rule, ...]
-    """What must be passed: the policy's rules that apply and what the plan tightens, in the order of asking (policy.rules_for)."""
+    """What must be passed: the policy's rules that apply and what the plan tightens, in order (policy.rules_for)."""
     counters: dict[tuple[str, str], tuple[int, int]]
     trial_guests: tuple[str, ...] | None = None
 
@@ -362,7 +366,10 @@ class Given(Frozen, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
-    """Everything a decision about one contact may read. `runs` are the contact's live runs (and one ended run, if the input names it)."""
+    """Everything a decision about one contact may read.
+
+    `runs` are the contact's live runs (and one ended run, if the input names it).
+    """
 
     tick: int
     lineage: bytes

@@ -1,7 +1,7 @@
 """Sends: the pull through the gate, the provider's answer, and what becomes of an unknown outcome.
 
-At most one contact per intended send without a person or a recovery policy in the plan. The first certain fact about an attempt wins;
-what comes later is evidence. An unknown outcome is never sent again from here.
+At most one contact per intended send without a person or a recovery policy in the plan. The first certain fact about
+an attempt wins; what comes later is evidence. An unknown outcome is never sent again from here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def send_step(turn: Turn, run: Run, step_id: str = "") -> SendStep:
 
 
 def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
-    """Ask exits and the gate for the run's intended send: dispatch it, park it, stop it, or leave it in the queue of a shared hold."""
+    """Ask exits and the gate for the run's intended send: dispatch it, park it, stop it, or leave it in its queue."""
     attempt = turn.attempt_of(run)
     assert attempt is not None
     if exit_met(turn, run) is not None:
@@ -134,7 +134,10 @@ def _deny(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict) -> None:
 
 
 def _hold_queue(turn: Turn, verdict: Verdict) -> None:
-    """A shared reason: one entry and one timer for the whole queue. The send stays where it is, and nothing of the run changes."""
+    """A shared reason: one entry and one timer for the whole queue.
+
+    The send stays where it is, and nothing of the run changes.
+    """
     turn.holds.append(Hold(scope=verdict.shared, reason=verdict.rule, until=verdict.until, entry=len(turn.entries)))
     detail: dict[str, object] = {"scope": verdict.shared, "rule": verdict.rule, "until": verdict.until}
     core = file_core(turn.tick, "hold", verdict.reason, detail)
@@ -351,7 +354,10 @@ def call_outcome(turn: Turn, run: Run, attempt: Attempt, outcome: str, cost_micr
 
 
 def confirm(turn: Turn, run: Run, attempt: Attempt, *, outcome: str = "", cost_micros: int | None = None) -> Run:
-    """An unknown outcome turns out to have been accepted. The run stays FAILED until resume, or the plan recovers on `confirmed`."""
+    """An unknown outcome turns out to have been accepted.
+
+    The run stays FAILED until resume, or the plan recovers on `confirmed`.
+    """
     turn.move_attempt(attempt, "confirmed")
     turn.mark(attempt, "ACCEPTED")
     extra = _settle(turn, attempt, cost_micros)

@@ -1,7 +1,8 @@
 """One decision in the making: collects entries and changes, and moves runs only along the table of transitions.
 
-A Turn is made for one snapshot and thrown away; nothing outlives it but the frozen Decision that `decision()` returns. Every change
-of a run goes through `move` (status, by TRANSITIONS) and `record` (the run's own chain), so no run changes without an entry.
+A Turn is made for one snapshot and thrown away; nothing outlives it but the frozen Decision that `decision()`
+returns. Every change of a run goes through `move` (status, by TRANSITIONS) and `record` (the run's own chain), so no
+run changes without an entry.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ from dee_appliance.kernel.e1.run import (
     Suppression,
     Trigger,
 )
-
 
 OPEN: tuple[AttemptState, ...] = ("INTENDED", "PARKED", "DISPATCHING", "ONGOING")
 

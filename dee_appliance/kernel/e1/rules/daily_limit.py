@@ -27,7 +27,7 @@ def counter_of(rule: DailyLimitRule, channel: Channel, plan: str, zones: ZoneTab
 
 
 def ask(rule: DailyLimitRule, question: Question) -> RuleAnswer:
-    """Pass while the day's count is below the limit; else hold the whole queue that shares the counter until the next local day."""
+    """Pass while the day's count is below the limit; else hold the queue that shares the counter until the next local day."""
     name, bucket = counter_of(rule, question.channel, question.plan.plan, question.zones, question.tick)
     if not bucket:
         # A limit that cannot be counted is not kept by sending: the queue waits for a policy or a zone table that can.

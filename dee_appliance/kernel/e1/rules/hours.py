@@ -40,7 +40,7 @@ def window_of(hours: Hours) -> Window:
 
 
 def ask(rule: HoursRule, question: Question) -> RuleAnswer:
-    """Pass inside the hours, hold until the next instant that is inside every rule's hours in every zone, deny if there is none."""
+    """Pass inside the hours, hold until the next instant inside every rule's hours in every zone, deny if there is none."""
     zones = plausible_zones(question.contact)
     if not zones:
         return RuleAnswer(verdict="deny", reason="unknown_zone")

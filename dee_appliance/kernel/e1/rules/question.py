@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec import field
+
 from dee_appliance.kernel.e1.civil_time import ZoneTable
 from dee_appliance.kernel.e1.plan import Channel, Hours, Plan
 from dee_appliance.kernel.e1.policy import Policy
@@ -39,16 +41,17 @@ class Reservation(Frozen, frozen=True, kw_only=True):
 class RuleAnswer(Frozen, frozen=True, kw_only=True):
     """One rule's verdict with the values it saw.
 
-    `values` depend on the contact and the plan only and go into the core; `saw` are values shared with other runs or known to this
-    file only. A hold has `until` (None: no time is known); `shared` names the scope of a hold that concerns more than this run.
+    `values` depend on the contact and the plan only and go into the core; `saw` are values shared with other runs or
+    known to this file only. A hold has `until` (None: no time is known); `shared` names the scope of a hold that
+    concerns more than this run.
     """
 
     verdict: Literal["pass", "hold", "deny"]
     reason: str = ""
     until: int | None = None
     shared: str = ""
-    values: dict[str, object] = {}
-    saw: dict[str, object] = {}
+    values: dict[str, object] = field(default_factory=dict)
+    saw: dict[str, object] = field(default_factory=dict)
     reserve: Reservation | None = None
 
 
