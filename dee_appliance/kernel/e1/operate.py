@@ -40,18 +40,6 @@ def operate(turn: Turn, cause: Verb, run: Run | None) -> None:
             _skip(turn, run, cause)
 
 
-BARRED_BY_ATTEMPT: dict[tuple[str, AttemptState | None], str] = {
-    ("retry", "DISPATCHING"): "in_flight",
-    ("retry", "ONGOING"): "in_flight",
-    ("retry", "UNKNOWN"): "outcome_unknown",
-    ("retry", "ACCEPTED"): "already_accepted",
-    ("retry", "ABANDONED"): "abandoned",
-    ("skip", "DISPATCHING"): "in_flight",
-    ("skip", "ONGOING"): "in_flight",
-}
-"""Why a verb is not legal while the run's last attempt is in this state."""
-
-
 def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
     """Return why the verb is not legal now, or None."""
     if cause.verb not in TRANSITIONS[run.status]:
@@ -59,8 +47,10 @@ def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
     attempt = turn.attempt_of(run)
     state = None if attempt is None else attempt.state
     match cause.verb:
-        case "retry" | "skip" if (cause.verb, state) in BARRED_BY_ATTEMPT:
-            return BARRED_BY_ATTEMPT[cause.verb, state]
+        case "retry" | "skip" if state in ("DISPATCHING", "ONGOING"):
+            return "in_flight"
+        case "retry":
+            return _retry_refusal(state)
         case "resolve" if state != "UNKNOWN":
             return "nothing_to_resolve"
         case "resolve" if not cause.choice:
@@ -71,6 +61,18 @@ def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
             return "not_skippable"
         case "skip" if _after(turn.plan_of(run).steps[run.step]) is None:
             return "nothing_after"
+        case _:
+            return None
+
+
+def _retry_refusal(state: AttemptState | None) -> str | None:
+    match state:
+        case "UNKNOWN":
+            return "outcome_unknown"
+        case "ACCEPTED":
+            return "already_accepted"
+        case "ABANDONED":
+            return "abandoned"
         case _:
             return None
 
