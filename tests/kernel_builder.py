@@ -288,8 +288,8 @@ class Story:
 
     def attempt(self, run_no: int = 1) -> Attempt:
         """The newest attempt of the run, whatever step it belongs to."""
-        rows = self.journal.database.execute("SELECT max(attempt_no) FROM attempt WHERE run_no = ?", (run_no,))
-        attempt = self.journal.state.attempt_by_no(rows[0][0])
+        newest = "SELECT send_key, attempt FROM attempt WHERE run_no = ? ORDER BY attempt_no DESC LIMIT 1"
+        attempt = self.journal.state.attempt(*self.journal.database.execute(newest, (run_no,))[0])
         assert attempt is not None
         return attempt
 

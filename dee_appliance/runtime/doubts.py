@@ -37,7 +37,7 @@ class Doubts:
     def _undone_since(self) -> int | None:
         """Return the tick since which the oldest thing waits that should have happened, None if there is none."""
         state = self._journal.state
-        ready = [queue[0][0] for channel in CHANNELS if (queue := state.queue(channel, 1))]
+        ready = [queue[0].ready for channel in CHANNELS if (queue := state.queue(channel, 1))]
         due = state.next_due()
         return min(ready if due is None else [*ready, due], default=None)
 

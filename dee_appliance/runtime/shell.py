@@ -41,9 +41,9 @@ class LiveShell:
 
     def foresee(self, channel: str, n: int) -> None:
         """Render what the next pull will probably take, outside any transaction."""
-        for _, run_no, attempt_no in self._state.queue(channel, n):
-            run = self._state.run_by_no(run_no)
-            attempt = self._state.attempt_by_no(attempt_no)
+        for queued in self._state.queue(channel, n):
+            run = self._state.run_by_no(queued.run_no)
+            attempt = self._state.attempt(queued.send_key, queued.attempt)
             if run is not None and attempt is not None:
                 self.give(0, 0, attempt, run, self._state.plan(run.digest))
 

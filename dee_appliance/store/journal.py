@@ -133,6 +133,7 @@ class Journal:
         self.chain = Chain(database, load_queries(ChainQueries, "chain"))
         self.state = State(database, self.genesis.lineage)
         self._inputs: list[tuple[int, int, int, str, str, str]] = []
+        self._given_rows: list[tuple[int, int, str]] = []
         self.permits: list[Permit] = []
         self._load_end()
 
@@ -144,6 +145,7 @@ class Journal:
     def reload(self) -> None:
         """Forget what was not committed, after a rollback."""
         self._inputs.clear()
+        self._given_rows.clear()
         self.permits.clear()
         self.chain.reload()
         self.state.reload()
@@ -154,6 +156,9 @@ class Journal:
         if self._inputs:
             self.database.many(self._queries.append_input, self._inputs)
             self._inputs.clear()
+        if self._given_rows:
+            self.database.many(self._queries.append_given, self._given_rows)
+            self._given_rows.clear()
         self.state.flush()
         self.chain.flush()
 
@@ -300,8 +305,8 @@ class Journal:
     # ---- the dispatch pull ----
 
     def _pull(self, row: InputRow, value: Pull, cause: Cause) -> str:
-        for ordinal, (_, _, attempt_no) in enumerate(self.state.queue(value.channel, value.n)):
-            attempt = self.state.attempt_by_no(attempt_no)
+        for ordinal, queued in enumerate(self.state.queue(value.channel, value.n)):
+            attempt = self.state.attempt(queued.send_key, queued.attempt)
             # An earlier candidate of this pull may have stopped the queue, or ended this run.
             if attempt is not None and attempt.state == "INTENDED" and not self._held(attempt):
                 self._candidate(row, ordinal, attempt, cause)
@@ -337,7 +342,7 @@ class Journal:
     def _given(self, seq: int, ordinal: int, attempt: Attempt, run: Run, plan: CompiledPlan) -> Given:
         given = self.shell.give(seq, ordinal, attempt, run, plan)
         if self._keep_given:
-            self.database.execute(self._queries.append_given, (seq, ordinal, _encode(given).decode()))
+            self._given_rows.append((seq, ordinal, _encode(given).decode()))
         return given
 
     # ---- inputs about the file ----

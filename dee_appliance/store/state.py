@@ -7,7 +7,7 @@ plans) is kept in memory and read again after a rollback.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -30,11 +30,12 @@ from dee_appliance.kernel.e1.run import (
     scopes_of,
 )
 from dee_appliance.kernel.e1.turn import OPEN
+from dee_appliance.store.collected_rows import CollectedRows
 from dee_appliance.store.counters import Counters
 from dee_appliance.store.documents import Documents
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state_queries import StateQueries
-from dee_appliance.store.state_rows import Row, attempt_change, attempt_row, read_attempt, read_run, run_change, run_row
+from dee_appliance.store.state_rows import read_attempt, read_run
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel
@@ -46,6 +47,16 @@ _facts_decoder = msgspec.json.Decoder(dict[str, object])
 CONTACTS_KEPT = 10_000
 SUBJECTS = 4
 """Under how many names a contact can be suppressed: its id, and one token each for e-mail, phone and customer key."""
+
+
+class Queued(NamedTuple):
+    """An intended send in the queue of its channel: since which tick, of which run, and its names."""
+
+    ready: int
+    run_no: int
+    attempt_no: int
+    send_key: str
+    attempt: int
 
 
 class State:
@@ -61,9 +72,7 @@ class State:
         self._counters = Counters(database)
         self._live: dict[str, tuple[Run, ...]] = {}
         self._open: dict[tuple[str, int], Attempt] = {}
-        self._changed_runs: dict[int, tuple[Run, int]] = {}
-        self._changed_attempts: dict[int, Attempt] = {}
-        self._marks: list[Row] = []
+        self._collected = CollectedRows(database, self._queries)
         self.reload()
 
     def reload(self) -> None:
@@ -73,9 +82,6 @@ class State:
         self._counters.forget()
         self._live.clear()
         self._open.clear()
-        self._changed_runs.clear()
-        self._changed_attempts.clear()
-        self._marks.clear()
         self.settings: dict[str, object] = {}
         self.setting_entries: dict[str, int] = {}
         for key, value, entry in self._database.execute(self._queries.select_settings):
@@ -85,10 +91,9 @@ class State:
         self._load_holds()
         last = self._database.one(self._queries.select_last_run)
         self.next_run_no = 1 if last is None else int(last[0]) + 1
-        self._last_run_written = self.next_run_no - 1
         last = self._database.one(self._queries.select_last_attempt)
         self.next_attempt_no = 1 if last is None else int(last[0]) + 1
-        self._last_attempt_written = self.next_attempt_no - 1
+        self._collected.start(self.next_run_no - 1, self.next_attempt_no - 1)
 
     def _load_holds(self) -> None:
         self.holds = tuple(
@@ -131,7 +136,7 @@ class State:
 
     def run_by_no(self, run_no: int) -> Run | None:
         """Return a run."""
-        changed = self._changed_runs.get(run_no)
+        changed = self._collected.runs.get(run_no)
         if changed is not None:
             return changed[0]
         row = self._database.one(self._queries.select_run, (run_no,))
@@ -139,29 +144,21 @@ class State:
 
     def run_by_id(self, run: str) -> Run | None:
         """Return a run."""
-        self._flush_rows()
+        self._collected.write_runs()
         row = self._database.one(self._queries.select_run_by_id, (run,))
         return None if row is None else read_run(row[0])
 
     def attempt(self, send_key: str, attempt: int | None) -> Attempt | None:
         """Return an attempt, the newest of the send if `attempt` is None."""
         if attempt is None:
-            self._flush_rows()
+            self._collected.write_runs()
             row = self._database.one(self._queries.select_newest_attempt, (send_key,))
         else:
             kept = self._open.get((send_key, attempt))
             if kept is not None:
                 return kept
-            self._flush_rows()
+            self._collected.write_runs()
             row = self._database.one(self._queries.select_attempt, (send_key, attempt))
-        return None if row is None else read_attempt(row[0])
-
-    def attempt_by_no(self, attempt_no: int) -> Attempt | None:
-        """Return an attempt by its number."""
-        changed = self._changed_attempts.get(attempt_no)
-        if changed is not None:
-            return changed
-        row = self._database.one(self._queries.select_attempt_by_no, (attempt_no,))
         return None if row is None else read_attempt(row[0])
 
     def contact_of(self, subject: str) -> str | None:
@@ -257,7 +254,7 @@ class State:
         if kept is None:
             if len(self._live) >= CONTACTS_KEPT:
                 self._live.clear()
-            self._flush_rows()
+            self._collected.write_runs()
             rows = self._database.execute(self._queries.select_live_runs, (contact,))
             kept = self._live[contact] = tuple(read_run(row[0]) for row in rows)
         return kept
@@ -275,33 +272,35 @@ class State:
 
     def due_runs(self, tick: int, limit: int) -> list[int]:
         """Return the numbers of the next runs whose timers are due, in their order."""
+        self._collected.write_timers()
         return [row[0] for row in self._database.execute(self._queries.select_due, (tick, limit))]
 
     def next_due(self) -> int | None:
         """Return the tick of the next timer or timed hold, or None."""
+        self._collected.write_timers()
         row = self._database.one(self._queries.select_next_due)
         ticks = [hold.until for hold in self.holds if hold.until is not None]
         if row is not None:
             ticks.append(int(row[0]))
         return min(ticks) if ticks else None
 
-    def queue(self, channel: str, limit: int) -> list[tuple[int, int, int]]:
-        """Return a channel's next intended sends (ready, run number, attempt number) that no shared hold stops."""
+    def queue(self, channel: str, limit: int) -> list[Queued]:
+        """Return a channel's next intended sends that no shared hold stops, in their order."""
         scopes = {hold.scope for hold in self.holds}
         if "*" in scopes or f"channel:{channel}" in scopes:
             return []
-        self._flush_rows()
-        found: list[tuple[int, int, int]] = []
+        self._collected.write_runs()
+        found: list[Queued] = []
         for (plan,) in self._database.execute(self._queries.select_plan_names):
             if not scopes.intersection(scopes_of(plan, channel)):
                 rows = self._database.execute(self._queries.select_queue, (channel, plan, limit))
-                found.extend((row[0], row[1], row[2]) for row in rows)
+                found.extend(Queued(*row) for row in rows)
         found.sort()
         return found[:limit]
 
     def dispatching(self) -> list[tuple[str, int]]:
         """Return the attempts that were marked for dispatch and have no answer."""
-        self._flush_rows()
+        self._collected.write_runs()
         return [(row[0], row[1]) for row in self._database.execute(self._queries.select_dispatching)]
 
     # ---- writing ----
@@ -321,7 +320,7 @@ class State:
         for attempt in decision.attempts:
             self._write_attempt(attempt)
         for mark in decision.marks:
-            self._marks.append((mark.no, mark.mark, mark.send_key, mark.attempt, cause.seq, cause.tick))
+            self._collected.marks.append((mark.no, mark.mark, mark.send_key, mark.attempt, cause.seq, cause.tick))
         for change in decision.counters:
             self._counters.add(change)
         if decision.holds or decision.released:
@@ -333,10 +332,7 @@ class State:
 
     def flush(self) -> None:
         """Write everything that was collected. Must be called before the commit."""
-        self._flush_rows()
-        if self._marks:
-            self._database.many(self._queries.append_mark, self._marks)
-            self._marks.clear()
+        self._collected.write()
         self._counters.flush()
 
     def _append_linked(self, chain: Chain, entry: Entry, contact: str, cause: bytes) -> None:
@@ -345,15 +341,14 @@ class State:
         chain.append(entry, cause, link)
         if link is not None:
             grown = (link[0] + 1, chain.head.hex())
-            self._links[contact] = grown
-            self._database.execute(self._queries.update_contact_chain, (*grown, contact))
+            self._links[contact] = self._collected.heads[contact] = grown
 
     def _link_of(self, contact: str) -> tuple[int, str] | None:
         """Length and head of the contact's own chain; None for a contact that is not in the file."""
         if contact not in self._links:
             if len(self._links) >= CONTACTS_KEPT:
                 self._links.clear()
-            row = self._database.one(self._queries.select_contact_chain, (contact,))
+            row = self._collected.heads.get(contact) or self._database.one(self._queries.select_contact_chain, (contact,))
             self._links[contact] = None if row is None else (row[0], row[1])
         return self._links[contact]
 
@@ -388,7 +383,7 @@ class State:
 
     def _write_run(self, run: Run, due_before: int | None, tick: int) -> None:
         live = run.status in LIVE
-        self._changed_runs[run.no] = (run, tick)
+        self._collected.runs[run.no] = (run, tick)
         kept = self._live.get(run.contact)
         if kept is not None:
             others = [one for one in kept if one.no != run.no]
@@ -396,10 +391,7 @@ class State:
         if run.no >= self.next_run_no:
             self.next_run_no = run.no + 1
         if run.due != due_before:
-            if run.due is None:
-                self._database.execute(self._queries.delete_timer, (run.no,))
-            else:
-                self._database.execute(self._queries.insert_timer, (run.no, run.due))
+            self._collected.timers[run.no] = run.due
 
     def _write_attempt(self, attempt: Attempt) -> None:
         key = (attempt.send_key, attempt.attempt)
@@ -409,35 +401,9 @@ class State:
             self._open[key] = attempt
         else:
             self._open.pop(key, None)
-        self._changed_attempts[attempt.no] = attempt
+        self._collected.attempts[attempt.no] = attempt
         if attempt.no >= self.next_attempt_no:
             self.next_attempt_no = attempt.no + 1
-
-    def _flush_rows(self) -> None:
-        """Write collected runs and attempts: before a query reads their tables, and before the commit.
-
-        A row that is known to be there is updated: an insert that finds out by a conflict costs three times as much.
-        """
-        if self._changed_runs:
-            made = [run_row(*one) for no, one in self._changed_runs.items() if no > self._last_run_written]
-            kept = [run_change(*one) for no, one in self._changed_runs.items() if no <= self._last_run_written]
-            self._write_many(self._queries.insert_run, made, self._queries.update_run, kept)
-            self._last_run_written = self.next_run_no - 1
-            self._changed_runs.clear()
-        if self._changed_attempts:
-            fresh = [attempt_row(one) for no, one in self._changed_attempts.items() if no > self._last_attempt_written]
-            known = [
-                attempt_change(one) for no, one in self._changed_attempts.items() if no <= self._last_attempt_written
-            ]
-            self._write_many(self._queries.insert_attempt, fresh, self._queries.update_attempt, known)
-            self._last_attempt_written = self.next_attempt_no - 1
-            self._changed_attempts.clear()
-
-    def _write_many(self, insert: str, made: list[Row], update: str, kept: list[Row]) -> None:
-        if made:
-            self._database.many(insert, made)
-        if kept:
-            self._database.many(update, kept)
 
     def _write_contact_facts(self, decision: Decision, snapshot: Snapshot, base: int) -> None:
         contact = snapshot.contact.contact if decision.contact is None else decision.contact.contact

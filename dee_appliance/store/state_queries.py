@@ -27,7 +27,6 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     insert_timer: str
     select_address: str
     select_attempt: str
-    select_attempt_by_no: str
     select_breakers: str
     select_consents: str
     select_contact: str

@@ -135,17 +135,13 @@ INSERT INTO attempt (attempt_no, send_key, attempt, run_no, channel, plan, state
 -- A changed attempt.
 UPDATE attempt SET state = ?, ready = ?, body = ? WHERE attempt_no = ?;
 
--- name: select_attempt_by_no
--- One attempt by its number.
-SELECT body FROM attempt WHERE attempt_no = ?;
-
 -- name: select_last_attempt
 -- The highest attempt number.
 SELECT attempt_no FROM attempt ORDER BY attempt_no DESC LIMIT 1;
 
 -- name: select_queue
 -- The next intended sends of one channel and plan.
-SELECT ready, run_no, attempt_no FROM attempt
+SELECT ready, run_no, attempt_no, send_key, attempt FROM attempt
 WHERE state = 'INTENDED' AND channel = ? AND plan = ? ORDER BY ready, run_no, attempt_no LIMIT ?;
 
 -- name: select_dispatching

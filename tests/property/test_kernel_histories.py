@@ -204,9 +204,9 @@ def test_a_message_is_handed_over_again_only_after_a_certain_failure_or_by_a_per
         handed = Counter((permit.send_key, permit.attempt) for permit in story.permits)
         assert all(count == 1 for count in handed.values())
         by_send: dict[str, list[str]] = {}
-        rows = story.journal.database.execute("SELECT send_key, attempt_no FROM attempt ORDER BY attempt_no")
-        for key, number in rows:
-            attempt = story.journal.state.attempt_by_no(number)
+        rows = story.journal.database.execute("SELECT send_key, attempt FROM attempt ORDER BY attempt_no")
+        for key, ordinal in rows:
+            attempt = story.journal.state.attempt(key, ordinal)
             assert attempt is not None
             by_send.setdefault(key, []).append(attempt.state)
         for states in by_send.values():
