@@ -60,6 +60,32 @@ def test_a_branch_whose_condition_fails_fails_the_run_and_asks_no_later_case() -
         assert story.log()[-1] == "which branch failed"
 
 
+def test_a_condition_about_no_step_means_any_visit_however_late_the_word_comes() -> None:
+    steps = (email("mail", "wait", max_visits=3, after_visits="end"), wait("wait", "mail", for_s=HOUR_S))
+    for earlier in (True, False):  # the word comes before the step is visited again, or after
+        with at(*steps, branch("end", "clicked()", "won", "lost"), end("won", "won"), end("lost", "lost")) as story:
+            for visit in (1, 2, 3):
+                permit = story.sent()
+                story.answer(permit)
+                if visit == 1:
+                    first = permit
+                if visit == (1 if earlier else 2):
+                    story.event("email.clicked", first)
+                story.later(HOUR_S)
+            assert story.status() == "COMPLETED(won)"
+
+
+def test_a_reply_to_an_earlier_visit_ends_the_run() -> None:
+    steps = (email("mail", "wait", max_visits=3, after_visits="end"), wait("wait", "mail", for_s=HOUR_S))
+    with at(*steps, exits=(leave("replied()", "replied"),)) as story:
+        first = story.sent()
+        story.answer(first)
+        story.later(HOUR_S)
+        story.answer(story.sent())
+        story.event("email.replied", first)
+        assert story.status() == "COMPLETED(replied)"
+
+
 def test_a_condition_about_a_step_means_its_latest_visit() -> None:
     steps = (
         email("mail", "which", max_visits=3, after_visits="end"),

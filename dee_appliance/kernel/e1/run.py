@@ -141,7 +141,7 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
 
 class StepMemory(Frozen, frozen=True, kw_only=True):
-    """What a run knows of the latest visit of one step: its outcome and the event words seen about it."""
+    """What a run knows of the latest visit of one step: its outcome and the event words seen about it (see memory.py)."""
 
     visit: int = 0
     outcome: str = ""
