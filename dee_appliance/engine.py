@@ -44,6 +44,7 @@ from dee_appliance.runtime.clock import Clock, WallClock
 from dee_appliance.runtime.commands import Batch, Submitted, submit, submit_many
 from dee_appliance.runtime.refusal import refused
 from dee_appliance.store.inbox import InboxRow
+from dee_appliance.store.vault import TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -440,7 +441,7 @@ class Engine(EngineReading):
 def _enrolment(now: int, wanted: Enroll, texts: dict[str, str] | None) -> InboxRow:
     private: dict[str, object] | None = None
     if texts:
-        private = {"vault": {wanted.contact: {f"variables:{wanted.plan}": canonical(texts).decode()}}}
+        private = {"vault": {wanted.contact: {TEXTS: canonical(texts).decode()}}}
     return InboxRow(source=SOURCE, received=now, kind="run.enroll", payload=encode_input(wanted), private=private)
 
 

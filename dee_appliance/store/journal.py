@@ -48,7 +48,7 @@ from dee_appliance.kernel.e1.turn import file_core
 from dee_appliance.store.chain import Cause, Chain, ChainQueries, cause_bytes
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state import State
-from dee_appliance.store.vault import FILE
+from dee_appliance.store.vault import FILE, TEXTS, texts_of
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.compiled import CompiledPlan
@@ -134,6 +134,8 @@ class Journal:
         self.state = State(database, self.genesis.lineage)
         self._inputs: list[tuple[int, int, int, str, str, str]] = []
         self.permits: list[Permit] = []
+        self._entered = ""
+        """The run that the newest input has made; empty when it made none."""
         self._load_end()
 
     def _load_end(self) -> None:
@@ -195,18 +197,24 @@ class Journal:
         return seq, outcome
 
     def _keep(self, seq: int, vault: dict[str, dict[str, str]]) -> None:
-        """Put personal data into the vault, if they are somebody's who can be erased: not of strangers, nor after an erasure."""
+        """Put personal data into the vault, if they are somebody's who can be erased: not of strangers, nor after an erasure.
+
+        The texts of an enrolment belong to the run that it has made. Those of a refused one are no run's, and are kept for the
+        erasure alone: it can only prove the absence of what it knows.
+        """
         for contact, fields in vault.items():
             owner = self.state.contact(contact)
             if (owner.known and not owner.erased) or (contact == FILE and seq == 1):
                 for field, value in fields.items():
-                    self.database.execute(self._queries.insert_vault, (contact, field, seq, value))
+                    kept = texts_of(self._entered) if field == TEXTS else field
+                    self.database.execute(self._queries.insert_vault, (contact, kept, seq, value))
 
     def apply(self, row: InputRow) -> str:
         """Apply one input: append its row, ask the kernel, write what it decides. Returns done or rejected:<code>."""
         self._inputs.append((row.seq, row.tick, row.received, row.source, row.kind, row.payload))
         self.last_seq = row.seq
         self.last_tick = row.tick
+        self._entered = ""
         cause = Cause(row.seq, row.tick, cause_bytes(row.seq, input_digest(row)))
         before = self.chain.next_seq
         try:
@@ -239,6 +247,8 @@ class Journal:
                 plans[""] = self.state.plan(digest)
         decision = decide(snapshot, value, plans, self.state.zones(), subject=subject)
         self.state.apply(decision, snapshot, self.chain, cause)
+        if decision.enrolment is not None:
+            self._entered = next(run.run for run in decision.runs if run.no == snapshot.next_run_no)
         if decision.erase:
             self.database.execute(self._queries.delete_vault, (snapshot.contact.contact,))
         return decision.outcome
