@@ -309,6 +309,7 @@ class Permit(Frozen, frozen=True, kw_only=True):
     run: str
     contact: str
     step: str
+    visit: int = 1
     tick: int
     resends: int = 0
 
