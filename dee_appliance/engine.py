@@ -256,8 +256,9 @@ class Engine(EngineReading):
             rejected = scan_rejects(plan, None if rejects is None else Path(rejects), on_reject)
             if not dry_run:
                 plan.refuse_unless(allow_rejects=allow_rejects)
-                queued = self._submit_many(importer.rows(plan), "dee contact import", progress).queued
-                importer.report.queued = queued
+                batch = self._submit_many(importer.rows(plan), "dee contact import", progress)
+                importer.report.queued = batch.queued
+                importer.report.refused = batch.refused
             else:
                 for _ in importer.rows(plan):
                     pass

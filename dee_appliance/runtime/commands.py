@@ -57,6 +57,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: dict[str, int] = {}
     queued: int = 0
 
+    @property
+    def refused(self) -> int:
+        """How many were admitted and had no effect."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome.startswith("rejected:"))
+
 
 def submit(
     path: Path, rows: Sequence[InboxRow], what: str, *, clock: Clock | None = None, state_dir: StateDir | None = None

@@ -48,7 +48,7 @@ from dee_appliance.kernel.e1.turn import file_core
 from dee_appliance.store.chain import Cause, Chain, ChainQueries, cause_bytes
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state import State
-from dee_appliance.store.vault import FILE, TEXTS, texts_of
+from dee_appliance.store.vault import FILE, TEXTS, refused_field, texts_of
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.compiled import CompiledPlan
@@ -135,7 +135,7 @@ class Journal:
         self._inputs: list[tuple[int, int, int, str, str, str]] = []
         self.permits: list[Permit] = []
         self._entered = ""
-        """The run that the newest input has made; empty when it made none."""
+        """The run that the newest enrolment has made."""
         self._load_end()
 
     def _load_end(self) -> None:
@@ -193,20 +193,20 @@ class Journal:
         )
         outcome = self.apply(row)
         if brought is not None:
-            self._keep(seq, brought.vault)
+            self._keep(seq, brought.vault, refused=outcome.startswith("rejected:"))
         return seq, outcome
 
-    def _keep(self, seq: int, vault: dict[str, dict[str, str]]) -> None:
+    def _keep(self, seq: int, vault: dict[str, dict[str, str]], *, refused: bool) -> None:
         """Put personal data into the vault, if they are somebody's who can be erased: not of strangers, nor after an erasure.
 
-        The texts of an enrolment belong to the run that it has made. Those of a refused one are no run's, and are kept for the
-        erasure alone: it can only prove the absence of what it knows.
+        The texts of an enrolment belong to the run that it has made. What came with a refused input is nobody's to read, and is
+        kept for the erasure alone: it can only prove the absence of what it knows.
         """
         for contact, fields in vault.items():
             owner = self.state.contact(contact)
             if (owner.known and not owner.erased) or (contact == FILE and seq == 1):
                 for field, value in fields.items():
-                    kept = texts_of(self._entered) if field == TEXTS else field
+                    kept = refused_field(field) if refused else texts_of(self._entered) if field == TEXTS else field
                     self.database.execute(self._queries.insert_vault, (contact, kept, seq, value))
 
     def apply(self, row: InputRow) -> str:
@@ -214,7 +214,6 @@ class Journal:
         self._inputs.append((row.seq, row.tick, row.received, row.source, row.kind, row.payload))
         self.last_seq = row.seq
         self.last_tick = row.tick
-        self._entered = ""
         cause = Cause(row.seq, row.tick, cause_bytes(row.seq, input_digest(row)))
         before = self.chain.next_seq
         try:
@@ -262,6 +261,7 @@ class Journal:
                 snapshot = self.state.snapshot(tick, value.contact)
                 subjects = (value.contact, *value.tokens.values())
                 snapshot.contact = replace(snapshot.contact, suppressions=self.state.suppressions(subjects))
+                snapshot.taken = tuple(kind for kind in sorted(value.tokens) if self._taken(value, kind))
                 return snapshot, None
             case ContactErase() | ConsentSet() | Event(send_key=""):
                 return self.state.snapshot(tick, value.contact), None
@@ -279,6 +279,11 @@ class Journal:
                 return self._of_attempt(tick, self.state.attempt(value.send_key, value.attempt))
             case Event():
                 return self._of_attempt(tick, self.state.attempt(value.send_key, None))
+
+    def _taken(self, put: ContactPut, kind: str) -> bool:
+        """Tell whether another contact, who was not erased, has this address."""
+        owner = self.state.contact_of(put.tokens[kind])
+        return owner not in (None, put.contact) and not self.state.contact(str(owner)).erased
 
     def _of_attempt(self, tick: int, about: Attempt | None) -> tuple[Snapshot, int | None]:
         if about is None:

@@ -41,6 +41,11 @@ def texts_of(run: str) -> str:
     return f"{TEXTS}:{run}"
 
 
+def refused_field(field: str) -> str:
+    """Return the field under which lies what came with a refused input; nothing reads it but an erasure."""
+    return f"refused:{field}"
+
+
 class VaultQueries(msgspec.Struct, frozen=True, kw_only=True):
     """sql/queries/vault.sql."""
 

@@ -10,6 +10,7 @@ from dee_appliance import Engine
 from dee_appliance.kernel.e1.input import KIND_OF, ConsentSet, ContactErase, ContactPut, Event, Input, encode_input
 from dee_appliance.runtime.appliance import Appliance, open_appliance
 from dee_appliance.runtime.clock import SetClock
+from dee_appliance.runtime.importing import ContactReader, Importer
 from dee_appliance.store.inbox import InboxRow, InboxWriter
 from dee_appliance.store.state_dir import StateDir
 from dee_appliance.store.vault import Vault
@@ -106,3 +107,20 @@ def test_everything_else_goes_before_a_long_import(engine: Engine) -> None:
     said(engine, row(ConsentSet(contact=ann, channel="sms", granted=False), START + 11))
     with admitted(engine) as appliance:
         assert kinds(appliance) == ["event", "consent.set", "consent.set"]
+
+
+def test_two_imports_of_the_same_people_at_once_make_nobody_twice(engine: Engine, tmp_path: Path) -> None:
+    """Each of them was compared with a file in which the other was not admitted yet."""
+    contacts = tmp_path / "more.csv"
+    contacts.write_text("email,first_name\ncay@example.org,Cay\n", encoding="utf-8")
+    with engine.view() as view:
+        reader = ContactReader(view.database, view.state)
+        importer = Importer(reader, known_zones=frozenset(view.zone_ids()), now=START)
+        rows = list(importer.rows(importer.open(contacts)))
+    assert importer.report.new == 1
+    said(engine, *rows)
+    report = engine.import_contacts(contacts)  # its comparison does not see what waits
+    assert (report.new, report.refused) == (1, 1)
+    with engine.view() as view:
+        assert len(view.contact_ids()) == 3
+    assert engine.import_contacts(contacts).same == 1

@@ -153,7 +153,13 @@ def recheck(turn: Turn) -> None:
 
 
 def contact_put(turn: Turn, cause: ContactPut) -> None:
-    """Add or change a contact. Its new attributes and facts count from this tick on, for every live run."""
+    """Add or change a contact. Its new attributes and facts count from this tick on, for every live run.
+
+    An address belongs to one contact: two would get everything twice, and an opt-out of one would not stop the other.
+    """
+    if turn.snapshot.taken:
+        turn.refuse("contact", "address_taken", detail={"kinds": list(turn.snapshot.taken)})
+        return
     known = turn.contact.known
     turn.contact = replace(
         turn.contact,

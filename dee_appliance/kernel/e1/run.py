@@ -380,6 +380,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """The newest attempt of each run's current send, by run number."""
     about: Attempt | None = None
     """The attempt that the input names, which need not be the newest of its run."""
+    taken: tuple[str, ...] = ()
+    """Kinds of the addresses that the input would give the contact and that another one has, who was not erased."""
     next_run_no: int = 1
     next_attempt_no: int = 1
     enrolment: Enrolment = Enrolment()
