@@ -23,6 +23,7 @@ from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
 from dee_appliance.kernel.e1.encoding import share_of
+from dee_appliance.kernel.e1.run import Permit
 from dee_appliance.kernel.e1.steps import MAX_TRANSITIONS
 
 TIER = {"attributes": {"tier": plans.AttributeDeclaration(kind="int")}, "required": ("tier",)}
@@ -64,13 +65,12 @@ def test_a_condition_about_no_step_means_any_visit_however_late_the_word_comes()
     steps = (email("mail", "wait", max_visits=3, after_visits="end"), wait("wait", "mail", for_s=HOUR_S))
     for earlier in (True, False):  # the word comes before the step is visited again, or after
         with at(*steps, branch("end", "clicked()", "won", "lost"), end("won", "won"), end("lost", "lost")) as story:
+            permits: list[Permit] = []
             for visit in (1, 2, 3):
-                permit = story.sent()
-                story.answer(permit)
-                if visit == 1:
-                    first = permit
+                permits.append(story.sent())
+                story.answer(permits[-1])
                 if visit == (1 if earlier else 2):
-                    story.event("email.clicked", first)
+                    story.event("email.clicked", permits[0])
                 story.later(HOUR_S)
             assert story.status() == "COMPLETED(won)"
 
