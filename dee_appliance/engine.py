@@ -142,9 +142,18 @@ class Engine(EngineReading):
         self.queued += submitted.queued
         return submitted
 
-    def _submit_many(self, rows: Iterable[InboxRow], what: str, progress: Callable[[int], None] | None = None) -> Batch:
+    def _submit_many(
+        self,
+        rows: Iterable[InboxRow],
+        what: str,
+        progress: Callable[[int], None] | None = None,
+        *,
+        urgent: bool = False,
+    ) -> Batch:
         named = (replace(row, source=self._by(row.source)) for row in rows)
-        return submit_many(self.path, named, what, progress=progress, clock=self._clock, state_dir=self._state_dir)
+        return submit_many(
+            self.path, named, what, urgent=urgent, progress=progress, clock=self._clock, state_dir=self._state_dir
+        )
 
     def _by(self, source: str) -> str:
         """Name who asks, beside the way it came: it is recorded with the input, also where the input itself names nobody."""
@@ -320,7 +329,7 @@ class Engine(EngineReading):
         job = f"{verb}:{now}"
         verbs = (Verb(run=run, verb=verb, choice=choice, actor=self.actor, job=job) for run in self._known(runs))
         rows = (InboxRow(source=SOURCE, received=now, kind="run.verb", payload=encode_input(one)) for one in verbs)
-        batch = self._submit_many(rows, f"dee run {verb}", progress)
+        batch = self._submit_many(rows, f"dee run {verb}", progress, urgent=True)
         if not batch.rows:
             raise Refused("no run matches", where=str(self.path), hint="dee run list")
         return batch

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from running_files import make_file, sent
 
 from dee_appliance import Engine
 from dee_appliance.kernel.e1.input import KIND_OF, ConsentSet, ContactErase, ContactPut, Event, Input, encode_input
 from dee_appliance.runtime.appliance import Appliance, open_appliance
 from dee_appliance.runtime.clock import SetClock
 from dee_appliance.runtime.importing import ContactReader, Importer
+from dee_appliance.runtime.loop import LoopLimits
 from dee_appliance.store.inbox import InboxRow, InboxWriter
 from dee_appliance.store.state_dir import StateDir
 from dee_appliance.store.vault import Vault
@@ -124,3 +126,19 @@ def test_two_imports_of_the_same_people_at_once_make_nobody_twice(engine: Engine
     with engine.view() as view:
         assert len(view.contact_ids()) == 3
     assert engine.import_contacts(contacts).same == 1
+
+
+def test_nothing_is_sent_to_whom_a_long_list_of_cancellations_has_not_reached_yet(tmp_path: Path) -> None:
+    """The person was told that it is done, or queued: that every run of the list ends is only a question of turns."""
+    engine = make_file(tmp_path, contacts=9, clock=SetClock(START))
+    engine.arm()
+    state = StateDir(tmp_path / "state")
+    with open_appliance(engine.path, "the loop", clock=SetClock(START), state_dir=state) as appliance:
+        with engine.view() as view:
+            runs = [run for (run,) in view.database.execute("SELECT run FROM run ORDER BY run_no")]
+        assert engine.operate("cancel", runs).queued == len(runs)
+        loop = appliance.loop(limits=LoopLimits(rows=2))
+        while loop.turn():
+            pass
+        loop.finish()
+    assert sent(engine.path) == []
