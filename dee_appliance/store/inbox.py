@@ -5,8 +5,8 @@ reply. Long imports are staged first and made ready in one transaction, so that 
 
 Time comes in as an argument. Admitting and replying is the loop's work and stands elsewhere.
 
-Rules a change must keep: one short FULL transaction for each call; `ready` is 1 for rows that the loop may take, 2 for those that it
-takes after them, and minus the job number for staged ones; a payload never holds personal data, that goes into `private`.
+Rules a change must keep: one short FULL transaction for each call; `ready` is 1 for rows that the loop may take, 2 for those that
+it takes after them, and minus the job number for staged ones; a payload never holds personal data, that goes into `private`.
 """
 
 from __future__ import annotations
