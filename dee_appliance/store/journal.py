@@ -68,7 +68,6 @@ class JournalQueries(msgspec.Struct, frozen=True, kw_only=True):
     append_input: str
     append_seen: str
     select_genesis: str
-    select_given: str
     select_last_input: str
     select_seen: str
     insert_vault: str
