@@ -179,12 +179,16 @@ def contact_put(turn: Turn, cause: ContactPut) -> None:
 
 
 def contact_erase(turn: Turn, cause: ContactErase) -> None:
-    """Forget the contact's data: live runs end, attributes and facts go; suppression and dedupe tokens stay."""
+    """Forget the contact's data: live runs end, attributes and facts go; suppression and dedupe tokens stay.
+
+    So do revocations. What was granted ends here: whoever comes back is asked again.
+    """
     if not turn.contact.known:
         turn.refuse("erase", "unknown_contact")
         return
     for run in live_runs(turn):
         _end_erased(turn, run)
+    _end_consents(turn)
     turn.contact = replace(turn.contact, erased=True, attributes={}, facts={})
     turn.contact_changed = True
     turn.erase = True
@@ -198,6 +202,17 @@ def _end_erased(turn: Turn, run: Run) -> None:
     due = run.due if attempt is not None and attempt.state == "ONGOING" else None
     run = turn.record(run, "cancel", "erased", {"status": "CANCELLED"}, contact_chain=True)
     turn.move(run, "cancel", "ended", due=due, reason="erased")
+
+
+def _end_consents(turn: Turn) -> None:
+    consents = dict(turn.contact.consents)
+    for channel, purpose in sorted(consents):
+        consent = consents[channel, purpose]
+        if consent.granted and (consent.expires is None or consent.expires > turn.tick):
+            ended = replace(consent, expires=turn.tick, entry=len(turn.entries))
+            consents[channel, purpose] = ended
+            turn.consents.append((channel, purpose, ended))
+    turn.contact = replace(turn.contact, consents=consents)
 
 
 def consent_set(turn: Turn, cause: ConsentSet) -> None:
