@@ -260,7 +260,7 @@ class Journal:
                 snapshot = self.state.snapshot(tick, value.contact)
                 subjects = (value.contact, *value.tokens.values())
                 snapshot.contact = replace(snapshot.contact, suppressions=self.state.suppressions(subjects))
-                snapshot.taken = tuple(kind for kind in sorted(value.tokens) if self._taken(value, kind))
+                snapshot.taken_addresses = tuple(kind for kind in sorted(value.tokens) if self._taken(value, kind))
                 return snapshot, None
             case ContactErase() | ConsentSet() | Event(send_key=""):
                 return self.state.snapshot(tick, value.contact), None

@@ -321,6 +321,18 @@ def test_only_an_unknown_outcome_is_resolved_and_only_with_a_choice() -> None:
         assert story.status() == "FAILED(outcome_unknown)"
 
 
+def test_a_refusal_after_a_word_of_the_provider_is_not_tried_again() -> None:
+    """The first certain fact wins: a retry could be the second message."""
+    with at(email(recover=recover("transient", attempts=3))) as story:
+        permit = story.sent()
+        story.event("email.delivered", permit)
+        story.answer(permit, "rejected", "transient")
+        assert (story.status(), story.attempt().state) == ("COMPLETED(done)", "ACCEPTED")
+        assert story.counter("budget") == (100, 0)
+        story.later(DAY_S)
+        assert story.pull() == []
+
+
 @pytest.mark.parametrize(
     ("choice", "state", "spent"),
     [("delivered", "ACCEPTED", (100, 0)), ("not-delivered", "NOT_SENT", (0, 0)), ("abandoned", "ABANDONED", (0, 100))],

@@ -157,8 +157,8 @@ def contact_put(turn: Turn, cause: ContactPut) -> None:
 
     An address belongs to one contact: two would get everything twice, and an opt-out of one would not stop the other.
     """
-    if turn.snapshot.taken:
-        turn.refuse("contact", "address_taken", detail={"kinds": list(turn.snapshot.taken)})
+    if turn.snapshot.taken_addresses:
+        turn.refuse("contact", "address_taken", detail={"kinds": list(turn.snapshot.taken_addresses)})
         return
     known = turn.contact.known
     turn.contact = replace(

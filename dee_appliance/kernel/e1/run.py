@@ -207,7 +207,7 @@ class Attempt(Frozen, frozen=True, kw_only=True):
     reserved: tuple[tuple[str, str, int, str], ...] = ()
     resends: int = 0
     taken: bool = False
-    """A word of the provider has outrun its answer: it has the message, whatever the answer leaves open."""
+    """A word of the provider has outrun its answer: it has the message, whatever the answer says."""
 
 
 class Consent(Frozen, frozen=True, kw_only=True):
@@ -380,7 +380,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """The newest attempt of each run's current send, by run number."""
     about: Attempt | None = None
     """The attempt that the input names, which need not be the newest of its run."""
-    taken: tuple[str, ...] = ()
+    taken_addresses: tuple[str, ...] = ()
     """Kinds of the addresses that the input would give the contact and that another one has, who was not erased."""
     next_run_no: int = 1
     next_attempt_no: int = 1

@@ -169,14 +169,15 @@ def answered(turn: Turn, cause: Answered, run: Run | None) -> None:
         _late(turn, run, attempt, cause)
         return
     _count_failures(turn, attempt, cause)
-    taken = cause.outcome == "accepted" or (cause.outcome == "unknown" and attempt.taken)
+    # The first certain fact wins, also against a refusal: what the provider has spoken of is not sent again.
+    taken = cause.outcome == "accepted" or attempt.taken
     match cause.outcome:
-        case "rejected":
-            _rejected(turn, run, attempt, cause)
         case _ if taken and attempt.channel == "voice":
             _call_taken(turn, run, attempt, cause)
         case _ if taken:
             _accepted(turn, run, attempt, cause)
+        case "rejected":
+            _rejected(turn, run, attempt, cause)
         case _:
             outcome_unknown(turn, run, attempt, {"attempt": attempt.attempt}, extra=_evidence(attempt, cause))
 
