@@ -266,8 +266,7 @@ class Engine(EngineReading):
             if not dry_run:
                 plan.refuse_unless(allow_rejects=allow_rejects)
                 batch = self._submit_many(importer.rows(plan), "dee contact import", progress)
-                importer.report.queued = batch.queued
-                importer.report.refused = batch.refused
+                importer.report.queued, importer.report.refused = batch.queued, batch.refused
             else:
                 for _ in importer.rows(plan):
                     pass
