@@ -44,6 +44,7 @@ from dee_appliance.runtime.clock import Clock, WallClock
 from dee_appliance.runtime.commands import Batch, Submitted, submit, submit_many
 from dee_appliance.runtime.refusal import refused
 from dee_appliance.store.inbox import InboxRow
+from dee_appliance.store.vault import TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -141,9 +142,18 @@ class Engine(EngineReading):
         self.queued += submitted.queued
         return submitted
 
-    def _submit_many(self, rows: Iterable[InboxRow], what: str, progress: Callable[[int], None] | None = None) -> Batch:
+    def _submit_many(
+        self,
+        rows: Iterable[InboxRow],
+        what: str,
+        progress: Callable[[int], None] | None = None,
+        *,
+        urgent: bool = False,
+    ) -> Batch:
         named = (replace(row, source=self._by(row.source)) for row in rows)
-        return submit_many(self.path, named, what, progress=progress, clock=self._clock, state_dir=self._state_dir)
+        return submit_many(
+            self.path, named, what, urgent=urgent, progress=progress, clock=self._clock, state_dir=self._state_dir
+        )
 
     def _by(self, source: str) -> str:
         """Name who asks, beside the way it came: it is recorded with the input, also where the input itself names nobody."""
@@ -255,8 +265,8 @@ class Engine(EngineReading):
             rejected = scan_rejects(plan, None if rejects is None else Path(rejects), on_reject)
             if not dry_run:
                 plan.refuse_unless(allow_rejects=allow_rejects)
-                queued = self._submit_many(importer.rows(plan), "dee contact import", progress).queued
-                importer.report.queued = queued
+                batch = self._submit_many(importer.rows(plan), "dee contact import", progress)
+                importer.report.queued, importer.report.refused = batch.queued, batch.refused
             else:
                 for _ in importer.rows(plan):
                     pass
@@ -318,7 +328,7 @@ class Engine(EngineReading):
         job = f"{verb}:{now}"
         verbs = (Verb(run=run, verb=verb, choice=choice, actor=self.actor, job=job) for run in self._known(runs))
         rows = (InboxRow(source=SOURCE, received=now, kind="run.verb", payload=encode_input(one)) for one in verbs)
-        batch = self._submit_many(rows, f"dee run {verb}", progress)
+        batch = self._submit_many(rows, f"dee run {verb}", progress, urgent=True)
         if not batch.rows:
             raise Refused("no run matches", where=str(self.path), hint="dee run list")
         return batch
@@ -440,7 +450,7 @@ class Engine(EngineReading):
 def _enrolment(now: int, wanted: Enroll, texts: dict[str, str] | None) -> InboxRow:
     private: dict[str, object] | None = None
     if texts:
-        private = {"vault": {wanted.contact: {f"variables:{wanted.plan}": canonical(texts).decode()}}}
+        private = {"vault": {wanted.contact: {TEXTS: canonical(texts).decode()}}}
     return InboxRow(source=SOURCE, received=now, kind="run.enroll", payload=encode_input(wanted), private=private)
 
 

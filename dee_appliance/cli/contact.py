@@ -141,6 +141,8 @@ def _show_report(session: Session, file: Path, report: ImportReport, first: list
             session.out.line(f"{name:<12}{count:>9}  {note}".rstrip())
     if report.queued:
         session.out.line(f"queued: {report.queued:,} requests wait for the process that runs this file")
+    if report.refused:
+        session.out.line(f"refused: {report.refused:,} requests; another import was faster: dee log --action contact")
     _show_rejects(
         session, first, None if report.rejects_file is None else Path(report.rejects_file), "correct it and import it"
     )

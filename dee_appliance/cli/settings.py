@@ -11,6 +11,8 @@ from dee_appliance.cli.command import Session, command
 from dee_appliance.errors import Usage
 
 WORDS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+LONGEST_NUMBER = 15
+"""Digits; the file's integers go a little further."""
 TYPES = {bool: "true or false", int: "a whole number", str: "text", list: "set by dee trial"}
 
 
@@ -42,7 +44,7 @@ def _read(key: str, text: str, kind: type) -> bool | int | str:
         raise Usage(f"{key} holds keyed addresses", where=key, hint="dee trial on --guest you@yourdomain.example")
     if kind is bool and text.lower() in WORDS:
         return WORDS[text.lower()]
-    if kind is int and text.isascii() and text.isdigit():
+    if kind is int and text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER:
         return int(text)
     if kind is str:
         _check_text(key, text)
@@ -58,6 +60,8 @@ def _check_text(key: str, text: str) -> None:
         from dee_appliance.runtime.world import parse_shares
 
         parse_shares(text)
+    if key == "sender.domain":
+        _check_domain(text)
     if key in {"sender.email", "sender.unsubscribe"}:
         from dee_appliance.intake.addresses import normalise_email
         from dee_appliance.intake.invalid import InvalidValue
@@ -66,6 +70,16 @@ def _check_text(key: str, text: str) -> None:
             normalise_email(text)
         except InvalidValue as problem:
             raise Usage(f"`{text}`: {problem.reason}", where=key) from None
+
+
+def _check_domain(text: str) -> None:
+    from dee_appliance.content.mime import message_id
+    from dee_appliance.errors import Refused
+
+    try:
+        message_id("0", text)
+    except Refused as problem:
+        raise Usage(problem.what, where="sender.domain", hint=problem.hint) from None
 
 
 @command()

@@ -25,6 +25,8 @@ QUIET_SOURCES = ("adapter", "world")
 URGENT, BULK = 1, 2
 LANES = (URGENT, BULK)
 """Rows of a long import wait until everything else is admitted: a halt or an opt-out takes effect within a turn."""
+LAST_WORDS = ("consent.set", "contact.erase")
+"""Inputs that would be undone by an older row about the same contact: no long import may be admitted behind them."""
 ANY_TIME = 2**62
 MALFORMED = "malformed"
 REPLIES_KEPT = 100_000
@@ -43,6 +45,7 @@ class AdmissionQueries(msgspec.Struct, frozen=True, kw_only=True):
     """sql/queries/admission.sql."""
 
     select_ready: str
+    select_older_about: str
     select_next_received: str
     delete_admitted: str
     insert_reply: str
@@ -78,15 +81,29 @@ class Admission:
         for lane in LANES:
             left = limit - len(done)
             for row in self._database.execute(self._queries.select_ready, (lane, arrived, left)) if left > 0 else ():
-                identity, source, _, _, kind, _, _ = row
-                seq, outcome = self._one(now, row)
-                admitted.append((identity,))
-                if source not in QUIET_SOURCES:
-                    self._reply(identity, seq, outcome)
-                done.append((kind, outcome))
+                if lane == URGENT and row[4] in LAST_WORDS:
+                    done += [self._row(now, older) for older in self._overtaken(row)]
+                admitted.append((row[0],))
+                done.append(self._row(now, row))
         if admitted:
             self._database.many(self._queries.delete_admitted, admitted)
         return done
+
+    def _row(self, now: int, row: Row) -> tuple[str, str]:
+        seq, outcome = self._one(now, row)
+        if row[1] not in QUIET_SOURCES:
+            self._reply(row[0], seq, outcome)
+        return str(row[4]), outcome
+
+    def _overtaken(self, row: Row) -> list[Row]:
+        """Take out the rows of long imports about the same contact that are older than this one: they go first."""
+        identity, _, _, received, _, payload, _ = row
+        contact = _contact_of(payload)
+        if not contact or self._database.one(self._queries.select_next_received, (BULK,)) is None:
+            return []
+        older = self._database.execute(self._queries.select_older_about, (BULK, received, identity, f'"{contact}"'))
+        self._database.many(self._queries.delete_admitted, [(one[0],) for one in older])
+        return older
 
     def _reply(self, identity: int, seq: int | None, outcome: str) -> None:
         self._database.execute(self._queries.insert_reply, (identity, seq, outcome))
@@ -103,6 +120,20 @@ class Admission:
             brought, kind, payload = NOTHING, MALFORMED, "{}"
         tick = min(received, now)
         return self._journal.admit(tick, received, source, kind, payload, dedupe=dedupe, brought=brought)
+
+
+class _About(msgspec.Struct, frozen=True):
+    contact: str = ""
+
+
+_about_decoder = msgspec.json.Decoder(_About)
+
+
+def _contact_of(payload: str) -> str:
+    try:
+        return _about_decoder.decode(payload).contact
+    except (msgspec.DecodeError, RecursionError):
+        return ""
 
 
 def _brought(private: str | None) -> Brought | None:

@@ -54,7 +54,7 @@ class TipBarrier:
         self._tip.write(size, head, self._incarnation)
 
     def may_send(self) -> bool:
-        """Tell whether the arming still holds: somebody may have disarmed the file a moment ago."""
+        """Tell whether the arming still holds: somebody may have disarmed the file, or deleted its lock, a moment ago."""
         return self._armed()
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ class Appliance:
             tip,
             self.state_dir.open_sends(lineage),
             self.incarnation,
-            lambda: isinstance(self._arming_record(), Armed),
+            lambda: isinstance(self._arming_record(), Armed) and self._lock.is_intact(),
         )
         return state
 

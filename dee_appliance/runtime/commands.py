@@ -57,6 +57,11 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: dict[str, int] = {}
     queued: int = 0
 
+    @property
+    def refused(self) -> int:
+        """How many were admitted and had no effect."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome.startswith("rejected:"))
+
 
 def submit(
     path: Path, rows: Sequence[InboxRow], what: str, *, clock: Clock | None = None, state_dir: StateDir | None = None
@@ -83,11 +88,15 @@ def submit_many(
     rows: Iterable[InboxRow],
     what: str,
     *,
+    urgent: bool = False,
     progress: Callable[[int], None] | None = None,
     clock: Clock | None = None,
     state_dir: StateDir | None = None,
 ) -> Batch:
-    """Bring a long list of rows in, all or nothing: staged first, made ready in one transaction."""
+    """Bring a long list of rows in, all or nothing: staged first, made ready in one transaction.
+
+    A loop that runs takes them after everything else, unless they are `urgent`: then it sends nothing before the last of them.
+    """
     job = int.from_bytes(os.urandom(7), "big") + 1  # noqa: TID251 - names staged rows, and is gone when they are released
     with InboxWriter(path) as writer, ExitStack() as held:
         count = _stage(writer, job, rows, progress)
@@ -98,7 +107,7 @@ def submit_many(
             appliance = try_open_appliance(path, what, clock=clock, state_dir=state_dir)
             if appliance is not None:
                 held.enter_context(appliance)
-            tally = _Tally(writer.release(job, expected=count))
+            tally = _Tally(writer.release(job, expected=count, urgent=urgent))
         except BaseException:
             writer.abandon(job)
             raise

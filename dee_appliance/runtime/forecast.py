@@ -31,7 +31,7 @@ class Forecast(msgspec.Struct, kw_only=True):
     sends: dict[str, dict[str, int]] = {}
     """Dispatched sends by day and action."""
     held: dict[str, int] = {}
-    """Times that a send was held, by rule (a shared hold counts once for its whole queue)."""
+    """Times that a send was held, by rule (a shared hold counts once for its whole queue), and halts that stand to the end."""
     denied: dict[str, int] = {}
     events: dict[str, int] = {}
     outcomes: dict[str, int] = {}
@@ -80,6 +80,9 @@ def read_forecast(view: View, first: int, plan: str, spent: dict[str, int]) -> F
         if run in moved:
             reason = _outcome_decoder.decode(text).reason
             _add(forecast.outcomes, reason if status == "COMPLETED" else f"{status} {reason}".strip())
+    for hold in view.state.holds:
+        if hold.until is None:  # it may be older than the simulation, in which nobody releases it
+            forecast.held.setdefault(hold.reason, 1)
     for rule, micros in spent_micros(view).items():
         forecast.cost_micros[rule] = micros - spent.get(rule, 0)
     return forecast

@@ -52,6 +52,8 @@ class ImportReport(msgspec.Struct, kw_only=True):
     rejects_file: str | None = None
     queued: int = 0
     """Requests that a running loop had not taken yet when the import returned."""
+    refused: int = 0
+    """Requests that were refused when they were admitted: somebody else had given a contact the address meanwhile."""
 
 
 class ConsentGrant(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ SOURCE = "loop"
 ANSWER_WAIT_S = 0.05
 LAST_TICK = 253_402_300_799
 """The end of the year 9999: what lies beyond never comes."""
-REWRITES = ("contact.put", "contact.erase", "config.set", "run.enroll")
+REWRITES = ("contact.put", "contact.erase", "config.set", "run.enroll", "run.verb")
 """Inputs after which a message that was rendered beforehand may no longer be what the queue asks for."""
 
 
@@ -143,9 +143,12 @@ class Loop:
     def _arrived(self) -> int:
         return arrived_by(self._clock)
 
-    def _in_step(self) -> bool:
-        """Tell whether the wall clock has not fallen behind the tick: nothing leaves at a time that has not come."""
-        return self._clock.now() >= self._journal.last_tick - MAX_SKEW_S
+    def _in_step(self, now: int) -> bool:
+        """Tell whether a pull at this now would be at the time that it is: not one that has not come, nor one long over.
+
+        It is long over when a backlog took long to drain at the tick at which the draining began.
+        """
+        return abs(self._clock.now() - max(now, self._journal.last_tick)) <= MAX_SKEW_S
 
     def _jump(self) -> bool:
         """A simulated file with nothing to do now jumps to whatever comes next. Returns False if nothing does."""
@@ -184,7 +187,7 @@ class Loop:
 
     def _can_pull(self) -> bool:
         dispatcher = self._dispatcher
-        if dispatcher is None or not self._pulling or self._draining is not None or not self._in_step():
+        if dispatcher is None or not self._pulling or self._draining is not None or not self._in_step(self._now()):
             return False
         if not any(dispatcher.free(one) and self._journal.state.queue(one, 1) for one in dispatcher.channels()):
             return False
@@ -203,7 +206,7 @@ class Loop:
                 if not more:
                     # The clock never passes a row that waits: a reply at noon is older than a timeout at one.
                     self._fire(now)
-                if self._pulling and not more and self._draining is None and self._in_step():
+                if self._pulling and not more and self._draining is None and self._in_step(now):
                     self._pull(now)
                 journal.flush()
         except BaseException:

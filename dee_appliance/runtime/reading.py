@@ -35,6 +35,7 @@ class ViewQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_last_tick: str
     select_contact_ids: str
     select_contact_id: str
+    select_queued_private: str
 
 
 class View:
@@ -137,12 +138,14 @@ class View:
         return tokens
 
     def personal_values(self, contact: str) -> list[bytes]:
-        """Return everything that the vault keeps of a contact, older versions too, as the bytes that may lie in the file.
+        """Return everything that vault and inbox keep of a contact, older versions too, as the bytes that may lie in the file.
 
         They are to be searched for after an erasure. A text may lie there as it is (a customer key), escaped in JSON (a
         profile), and in JSON inside JSON (a row of the inbox).
         """
         kept = [value for _, _, value in self.vault.rows(contact)]
+        for (private,) in self.database.execute(self._queries.select_queued_private, (f'"{contact}"',)):
+            kept += _brought_for(private, contact)
         texts = {text for value in kept for text in (value, *_texts_in(value))}
         return sorted({form for text in texts for form in _stored_forms(text)})
 
@@ -164,6 +167,18 @@ def _texts_in(value: str) -> list[str]:
     try:
         return list(_texts_decoder.decode(value).values())
     except msgspec.DecodeError:
+        return []
+
+
+class _Brought(msgspec.Struct, frozen=True):
+    vault: dict[str, dict[str, str]] = {}
+
+
+def _brought_for(private: str, contact: str) -> list[str]:
+    """What a row of the inbox brings for the vault of a contact; nothing when it is not of our form."""
+    try:
+        return list(msgspec.json.decode(private, type=_Brought).vault.get(contact, {}).values())
+    except (msgspec.DecodeError, RecursionError):
         return []
 
 

@@ -9,6 +9,7 @@ from dee_appliance.errors import Refused
 
 REFUSALS: dict[str, tuple[str, str]] = {
     "abandoned": ("nobody knows whether the message was sent, and a person gave up on it", "dee run skip RUN"),
+    "address_taken": ("another contact has this address", "dee contact find TEXT"),
     "already_accepted": ("the provider has this message already", "dee run resume RUN"),
     "already_enrolled": ("the plan takes a contact only once", "dee run list --contact CONTACT"),
     "attribute_type": (

@@ -40,7 +40,7 @@ class LogQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_run_trail_backward: str
     select_contact_trail_forward: str
     select_contact_trail_backward: str
-    select_log_place: str
+    select_log_tick: str
     select_log_input: str
     select_run_contact: str
     select_run_numbers: str
@@ -220,25 +220,15 @@ class Log:
         for row in self._of_file(action, 0, before, newest_first=True):
             yield self.decode(row)
 
-    def caused_by(self, input_seq: int) -> Iterator[LogLine]:
-        """Give the entries that one input caused."""
-        size = self._view.log_size
-        first = bisect_left(range(size), input_seq, key=lambda seq: self._place(seq)[1])
-        for row in self._of_file("", first, size, newest_first=False):
-            line = self.decode(row)
-            if line.input != input_seq:
-                return
-            yield line
-
     def position_at(self, tick: int) -> int:
         """Return the position of the first entry at a tick or later; the size of the log if there is none."""
-        return bisect_left(range(self._view.log_size), tick, key=lambda seq: self._place(seq)[0])
+        return bisect_left(range(self._view.log_size), tick, key=self._tick_at)
 
-    def _place(self, seq: int) -> tuple[int, int]:
-        row = self._view.database.one(self._queries.select_log_place, (seq,))
-        if row is None or not isinstance(row[0], int) or not isinstance(row[1], int):
+    def _tick_at(self, seq: int) -> int:
+        row = self._view.database.one(self._queries.select_log_tick, (seq,))
+        if row is None or not isinstance(row[0], int):
             raise self._damaged(seq)
-        return row[0], row[1]
+        return row[0]
 
     def _damaged(self, seq: int) -> EvidenceError:
         path = str(self._view.database.path)

@@ -13,7 +13,7 @@ from dee_appliance.authoring.notation import format_duration
 from dee_appliance.kernel.e1.input import Verb
 from dee_appliance.kernel.e1.operate import refusal
 from dee_appliance.kernel.e1.plan import Branch, Call, End, SendEmail, SendSms, Split, Task, Wait
-from dee_appliance.kernel.e1.run import scopes_of
+from dee_appliance.kernel.e1.run import ENDED, scopes_of
 from dee_appliance.kernel.e1.turn import Turn
 from dee_appliance.runtime.reports_log import Log
 from dee_appliance.runtime.reports_timeline import short
@@ -176,6 +176,9 @@ class _Next:
             return self._due(
                 "the answer about what is still in flight", "the run has ended; the send settles by itself"
             )
+        if attempt is not None and attempt.state == "UNKNOWN":
+            what = "nothing by itself; a person may still say what became of its last send"
+            return NextAction(what=what, why=f"the run has ended: {self._run.reason}")
         return NextAction(what="nothing", why=f"the run has ended: {self._run.reason}")
 
 
@@ -275,7 +278,7 @@ def _effect(verb: Verb, run: Run, step: Step | None) -> str:
             again = f"as attempt {run.attempt + 1}" if run.attempt else "from its start"
             return f"does {run.step or 'the first step'} again {again}; exits and the gate are asked again"
         case "resolve":
-            return _effect_of_resolve(verb.choice, step)
+            return _effect_of_resolve(verb.choice, run, step)
         case "skip":
             return f"leaves {run.step} out and goes on to {_after(step)}"
         case "pause":
@@ -297,8 +300,12 @@ def _effect_of_resume(run: Run, step: Step | None) -> str:
     return "goes on where it was paused"
 
 
-def _effect_of_resolve(choice: str, step: Step | None) -> str:
+def _effect_of_resolve(choice: str, run: Run, step: Step | None) -> str:
     match choice:
+        case "delivered" if run.status in ENDED:
+            return "takes the send as delivered; the run has ended and stays so"
+        case "not-delivered" if run.status in ENDED:
+            return "takes it as never sent and gives back what it had reserved; the run has ended and stays so"
         case "delivered":
             recovers = isinstance(step, SendEmail | SendSms | Call) and step.recover is not None
             by_itself = recovers and "confirmed" in step.recover.on  # type: ignore[union-attr]  # narrowed above

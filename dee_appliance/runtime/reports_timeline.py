@@ -178,7 +178,7 @@ class Teller:
             case "past":
                 return f"nothing to wait for: the moment had passed{_to(detail)}"
             case "moved":
-                return f"the time-zone rules have changed: the wait ends {self._clock(detail.get('until'))}"
+                return f"the moment has moved (time-zone rules, or the contact): the wait ends {self._clock(detail.get('until'))}"
             case outcome:
                 return f"{outcome}: {detail.get('reason', '')}".rstrip(": ")
 

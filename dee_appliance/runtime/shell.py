@@ -78,7 +78,7 @@ def render_request(state: State, vault: Vault, attempt: Attempt, run: Run, plan:
         date_tick=attempt.ready,
         sender=sender_of(state.settings),
         contact={**contact.attributes, **vault.profile(attempt.contact)},
-        variables={**run.variables, **vault.variables(run.contact, run.plan)},
+        variables={**run.variables, **vault.variables(run.contact, run.run)},
         plan=plan.plan.plan,
         run=run.run,
         previous=run.previous,

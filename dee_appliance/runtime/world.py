@@ -1,6 +1,6 @@
 """The simulated world: recipients that open, click, reply, bounce, unsubscribe and answer the phone.
 
-What a recipient does about a send is a function of (seed, run, step, attempt) and of the assumed shares, never of the
+What a recipient does about a send is a function of (seed, run, step, visit, attempt) and of the assumed shares, never of the
 order in which things happen; it becomes inbox rows that arrive at later ticks. A file made with `--simulated` and
 `dee simulate` use it; a real file never does.
 """
@@ -115,7 +115,9 @@ class SimulatedWorld:
         return [self._row(permit, table[name], name, now) for name in names if self._does(permit, name)]
 
     def _draw(self, permit: Permit, what: str, modulus: int) -> int:
-        return share_of("dee.world.v1", (self._seed, permit.run, permit.step, str(permit.attempt), what), modulus)
+        again = (str(permit.visit),) if permit.visit > 1 else ()
+        parts = (self._seed, permit.run, permit.step, str(permit.attempt), what, *again)
+        return share_of("dee.world.v1", parts, modulus)
 
     def _does(self, permit: Permit, name: str) -> bool:
         return self._draw(permit, name, WHOLE) < self._shares[name]

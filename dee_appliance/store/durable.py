@@ -51,7 +51,7 @@ def write_record(path: Path, data: bytes, *, replace: bool) -> None:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
         draft = Path(name)
         try:
-            os.write(descriptor, data)
+            write_whole(descriptor, data)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -73,6 +73,13 @@ def _link_if_free(draft: Path, path: Path) -> None:
         os.link(draft, path)
     except FileExistsError:
         return
+
+
+def write_whole(descriptor: int, data: bytes) -> None:
+    """Write every byte. A disk that fills up takes a part and says nothing before it is asked again. Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def sync(path: Path) -> None:

@@ -5,8 +5,8 @@ reply. Long imports are staged first and made ready in one transaction, so that 
 
 Time comes in as an argument. Admitting and replying is the loop's work and stands elsewhere.
 
-Rules a change must keep: one short FULL transaction for each call; `ready` is 1 for rows that the loop may take and minus the job
-number for staged ones; a payload never holds personal data, that goes into `private`.
+Rules a change must keep: one short FULL transaction for each call; `ready` is 1 for rows that the loop may take, 2 for those that
+it takes after them, and minus the job number for staged ones; a payload never holds personal data, that goes into `private`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_ROW_BYTES = 1 << 20
 MAX_JOB = 2**62
 STAGE_CHUNK = 2_000
 POLLS_PER_SECOND = 50
-_READY = 1
+_READY, _READY_LAST = 1, 2
 
 
 class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,13 +125,17 @@ class InboxWriter:
                 _insert(self._database, self._queries, rows[start : start + STAGE_CHUNK], ready)
         return len(rows)
 
-    def release(self, job: int, *, expected: int | None = None) -> list[int]:
+    def release(self, job: int, *, expected: int | None = None, urgent: bool = False) -> list[int]:
         """Make every staged row of a job ready at once, and return their inbox ids in order.
+
+        They wait until everything else is admitted, unless they are `urgent`: then nothing is sent before the last of them.
 
         Raises HostError, and makes none ready, when there are not as many as `expected`: somebody took the job for dead.
         """
         with self._database.transaction():
-            rows = self._database.execute(self._queries.update_staged_to_ready, (_staged(job),))
+            rows = self._database.execute(
+                self._queries.update_staged_to_ready, (_READY if urgent else _READY_LAST, _staged(job))
+            )
             if expected is not None and len(rows) != expected:
                 raise HostError(
                     f"{len(rows)} of {expected} rows are still there", where=str(self._database.path), hint="try again"

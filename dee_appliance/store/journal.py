@@ -48,7 +48,7 @@ from dee_appliance.kernel.e1.turn import file_core
 from dee_appliance.store.chain import Cause, Chain, ChainQueries, cause_bytes
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state import State
-from dee_appliance.store.vault import FILE
+from dee_appliance.store.vault import FILE, TEXTS, refused_field, texts_of
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.compiled import CompiledPlan
@@ -68,7 +68,6 @@ class JournalQueries(msgspec.Struct, frozen=True, kw_only=True):
     append_input: str
     append_seen: str
     select_genesis: str
-    select_given: str
     select_last_input: str
     select_seen: str
     insert_vault: str
@@ -135,6 +134,8 @@ class Journal:
         self._inputs: list[tuple[int, int, int, str, str, str]] = []
         self._given_rows: list[tuple[int, int, str]] = []
         self.permits: list[Permit] = []
+        self._entered = ""
+        """The run that the newest enrolment has made."""
         self._load_end()
 
     def _load_end(self) -> None:
@@ -196,16 +197,21 @@ class Journal:
         )
         outcome = self.apply(row)
         if brought is not None:
-            self._keep(seq, brought.vault)
+            self._keep(seq, brought.vault, refused=outcome.startswith("rejected:"))
         return seq, outcome
 
-    def _keep(self, seq: int, vault: dict[str, dict[str, str]]) -> None:
-        """Put personal data into the vault, if they are somebody's who can be erased: not of strangers, nor after an erasure."""
+    def _keep(self, seq: int, vault: dict[str, dict[str, str]], *, refused: bool) -> None:
+        """Put personal data into the vault, if they are somebody's who can be erased: not of strangers, nor after an erasure.
+
+        The texts of an enrolment belong to the run that it has made. What came with a refused input is nobody's to read, and is
+        kept for the erasure alone: it can only prove the absence of what it knows.
+        """
         for contact, fields in vault.items():
             owner = self.state.contact(contact)
             if (owner.known and not owner.erased) or (contact == FILE and seq == 1):
                 for field, value in fields.items():
-                    self.database.execute(self._queries.insert_vault, (contact, field, seq, value))
+                    kept = refused_field(field) if refused else texts_of(self._entered) if field == TEXTS else field
+                    self.database.execute(self._queries.insert_vault, (contact, kept, seq, value))
 
     def apply(self, row: InputRow) -> str:
         """Apply one input: append its row, ask the kernel, write what it decides. Returns done or rejected:<code>."""
@@ -244,6 +250,8 @@ class Journal:
                 plans[""] = self.state.plan(digest)
         decision = decide(snapshot, value, plans, self.state.zones(), subject=subject)
         self.state.apply(decision, snapshot, self.chain, cause)
+        if decision.enrolment is not None:
+            self._entered = next(run.run for run in decision.runs if run.no == snapshot.next_run_no)
         if decision.erase:
             self.database.execute(self._queries.delete_vault, (snapshot.contact.contact,))
         return decision.outcome
@@ -257,6 +265,7 @@ class Journal:
                 snapshot = self.state.snapshot(tick, value.contact)
                 subjects = (value.contact, *value.tokens.values())
                 snapshot.contact = replace(snapshot.contact, suppressions=self.state.suppressions(subjects))
+                snapshot.taken_addresses = tuple(kind for kind in sorted(value.tokens) if self._taken(value, kind))
                 return snapshot, None
             case ContactErase() | ConsentSet() | Event(send_key=""):
                 return self.state.snapshot(tick, value.contact), None
@@ -274,6 +283,11 @@ class Journal:
                 return self._of_attempt(tick, self.state.attempt(value.send_key, value.attempt))
             case Event():
                 return self._of_attempt(tick, self.state.attempt(value.send_key, None))
+
+    def _taken(self, put: ContactPut, kind: str) -> bool:
+        """Tell whether another contact, who was not erased, has this address."""
+        owner = self.state.contact_of(put.tokens[kind])
+        return owner not in (None, put.contact) and not self.state.contact(str(owner)).erased
 
     def _of_attempt(self, tick: int, about: Attempt | None) -> tuple[Snapshot, int | None]:
         if about is None:

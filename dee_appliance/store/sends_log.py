@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dee_appliance.store.durable import StorageFailed, reason, sync
+from dee_appliance.store.durable import StorageFailed, reason, sync, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class SendsLog:
         try:
             if self._bytes + len(data) > MAX_BYTES:
                 self._rotate()
-            os.write(self._descriptor, data)
+            write_whole(self._descriptor, data)
             _data_sync(self._descriptor)
         except OSError as error:
             raise _failed(self._path, error) from error

@@ -2,7 +2,7 @@
 
 `profile` is one canonical JSON object per version; the newest row counts. The contact's `secret` keys the commitments
 to its data, and the file's `secret` (contact '') keys address and dedupe tokens, so that suppression and dedupe work
-after an erasure.
+after an erasure. An enrolment brings `variables`, the free texts of one run; they are kept as `variables:RUN`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 FILE = ""
 NO_SECRET = bytes(32)
-
-
+TEXTS = "variables"
 SECRET_CHARACTERS = 64
 _HEX = frozenset("0123456789abcdef")
 _texts_decoder = msgspec.json.Decoder(dict[str, str])
@@ -29,12 +28,22 @@ def well_formed(field: str, value: str) -> bool:
     """Tell whether a value can be kept under a field: what is read from the vault is never checked again."""
     if field == "secret":
         return len(value) == SECRET_CHARACTERS and _HEX.issuperset(value)
-    if field == "profile" or field.startswith("variables:"):
+    if field == "profile" or field.partition(":")[0] == TEXTS:
         try:
             _texts_decoder.decode(value)
         except (msgspec.DecodeError, RecursionError):
             return False
     return True
+
+
+def texts_of(run: str) -> str:
+    """Return the field under which the free texts of a run are kept."""
+    return f"{TEXTS}:{run}"
+
+
+def refused_field(field: str) -> str:
+    """Return the field under which lies what came with a refused input; nothing reads it but an erasure."""
+    return f"refused:{field}"
 
 
 class VaultQueries(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +75,9 @@ class Vault:
         text = self.newest(contact, "secret")
         return NO_SECRET if text is None else bytes.fromhex(text)
 
-    def variables(self, contact: str, plan: str) -> dict[str, str]:
-        """Return the free-text variables that the contact was last enrolled with in a plan."""
-        text = self.newest(contact, f"variables:{plan}")
+    def variables(self, contact: str, run: str) -> dict[str, str]:
+        """Return the free-text variables that a run of the contact was entered with."""
+        text = self.newest(contact, texts_of(run))
         return {} if text is None else _texts_decoder.decode(text)
 
     def rows(self, contact: str) -> list[tuple[str, int, str]]:

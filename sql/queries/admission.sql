@@ -3,6 +3,11 @@
 SELECT id, source, dedupe, received, kind, payload, private FROM inbox
 WHERE ready = ? AND received <= ? ORDER BY received, id LIMIT ?;
 
+-- name: select_older_about
+-- The staging rows of a lane that came before another one and name this text: the id of a contact in quotes.
+SELECT id, source, dedupe, received, kind, payload, private FROM inbox
+WHERE ready = ? AND (received, id) < (?, ?) AND instr(payload, ?) > 0 ORDER BY received, id;
+
 -- name: select_next_received
 -- When the next row of a lane may be admitted.
 SELECT received FROM inbox WHERE ready = ? ORDER BY received, id LIMIT 1;

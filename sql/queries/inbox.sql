@@ -7,8 +7,8 @@ INSERT INTO inbox (source, dedupe, received, ready, kind, payload, private) VALU
 INSERT INTO inbox (source, received, kind, payload, private) VALUES (?, ?, ?, ?, ?);
 
 -- name: update_staged_to_ready
--- Let the loop take every row of one staged job.
-UPDATE inbox SET ready = 2 WHERE ready = ? RETURNING id;
+-- Let the loop take every row of one staged job, in this lane.
+UPDATE inbox SET ready = ? WHERE ready = ? RETURNING id;
 
 -- name: delete_staged
 -- Give one staged job up.

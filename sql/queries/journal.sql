@@ -30,10 +30,6 @@ INSERT INTO document (digest, kind, seq, body) VALUES (?, ?, ?, ?) ON CONFLICT D
 -- What the shell computed for an input.
 INSERT INTO given (seq, ordinal, body) VALUES (?, ?, ?);
 
--- name: select_given
--- What the shell computed for an input.
-SELECT body FROM given WHERE seq = ? AND ordinal = ?;
-
 -- name: insert_vault
 -- Personal data that came with an input.
 INSERT INTO vault (contact, field, seq, value) VALUES (?, ?, ?, ?);

@@ -28,9 +28,9 @@ WHERE t.contact = :subject AND t.seq >= :first AND t.seq < :end ORDER BY t.seq L
 SELECT a.seq, a.body, a.leaf FROM contact_trail AS t JOIN audit AS a ON a.seq = t.seq
 WHERE t.contact = :subject AND t.seq >= :first AND t.seq < :end ORDER BY t.seq DESC LIMIT :limit;
 
--- name: select_log_place
--- When an entry was made and which input caused it.
-SELECT json_extract(body, '$.core.tick'), json_extract(body, '$.input.seq') FROM audit WHERE seq = ?;
+-- name: select_log_tick
+-- When an entry was made.
+SELECT json_extract(body, '$.core.tick') FROM audit WHERE seq = ?;
 
 -- name: select_log_input
 -- An input of the queue, to find whom it is about.

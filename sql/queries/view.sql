@@ -17,3 +17,7 @@ SELECT contact FROM contact WHERE erased = 0 ORDER BY contact;
 -- name: select_contact_id
 -- One contact.
 SELECT contact FROM contact WHERE contact = ?;
+
+-- name: select_queued_private
+-- What waiting rows bring beside their payload, of those that name this text: the id of a contact in quotes.
+SELECT private FROM inbox WHERE private IS NOT NULL AND instr(private, ?) > 0 ORDER BY id;

@@ -226,3 +226,19 @@ def test_an_opt_out_from_a_second_that_has_not_come_wins_all_the_same(engine: En
     )
     engine.serve(until_idle=True)
     assert sent(engine.path) == []
+
+
+def test_nothing_leaves_at_the_tick_of_a_backlog_that_took_long_to_drain(engine: Engine, clock: HandClock) -> None:
+    """The gate would be asked about a time that is over: about hours that have closed, a day that has ended."""
+    engine.serve(until_idle=True)
+    clock.go_on(2 * HOUR_S)
+    state = StateDir(engine.path.parent / "state")
+    with open_appliance(engine.path, "a slow loop", clock=clock, state_dir=state) as appliance:
+        loop = appliance.loop(limits=LoopLimits(timers=1))
+        while loop.turn():
+            clock.go_on(600)
+        loop.finish()
+    with engine.view() as view:
+        rows = view.database.execute("SELECT tick FROM input WHERE kind = 'dispatch.pull' AND tick > ?", (START,))
+    assert len(sent(engine.path)) == 6
+    assert min(tick for (tick,) in rows) >= START + 2 * HOUR_S + 3 * 600  # three timers, one a turn

@@ -186,6 +186,8 @@ def test_settings_are_listed_and_changed(desk: Terminal) -> None:
         ("trial.guests", "a@example.com", "dee trial on"),
         ("sender.email", "nobody", ""),
         ("sender.unsubscribe", "a@b@c", ""),
+        ("sender.domain", "two words", "example.com"),
+        ("clock.max_outage_s", "9" * 20, "dee config list"),
         ("sender.name", "two\nlines", ""),
         ("simulation.assume", "replied=4", ""),
     ],

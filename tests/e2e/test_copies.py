@@ -16,6 +16,7 @@ from dee_appliance.kernel.e1.input import SuppressionSet, encode_input
 from dee_appliance.replay.verify import verify
 from dee_appliance.runtime.appliance import open_appliance
 from dee_appliance.store.inbox import InboxRow, append_inbox
+from dee_appliance.store.lock import lock_file
 from dee_appliance.store.state_dir import StateDir
 
 FIRST = 5
@@ -148,6 +149,19 @@ def test_a_disarmed_loop_sends_nothing_from_that_moment_on(original: Engine, tmp
             pass
         loop.finish()
     assert len(sent(original.path)) == FIRST
+
+
+def test_a_loop_whose_lock_was_deleted_sends_nothing_from_that_moment_on(original: Engine, tmp_path: Path) -> None:
+    """Another process could take a lock of that name, and both would think that they are alone."""
+    with open_appliance(original.path, "dee serve", state_dir=StateDir(tmp_path / "state")) as running:
+        loop = running.loop()
+        lock_file(original.path).unlink()
+        while loop.turn():
+            pass
+        loop.finish()
+    assert len(sent(original.path)) == FIRST
+    original.serve(until_idle=True)
+    assert len(sent(original.path)) == FIRST + LATER
 
 
 def test_a_file_that_was_moved_is_disarmed(original: Engine, tmp_path: Path) -> None:

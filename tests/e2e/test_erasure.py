@@ -268,7 +268,11 @@ def test_what_is_said_about_somebody_after_the_erasure_is_not_kept(engine: Engin
     private: dict[str, object] = {"vault": {contact: {"answer:00:1": canonical({"note": note}).decode()}}}
     answer = inputs.Answered(send_key="00" * 20, attempt=1, outcome="rejected", kind="permanent")
     engine.submit(answer, private=private)
-    engine.submit(inputs.Enroll(contact=contact, plan="notes"), private={"vault": {contact: {"variables:notes": TEXT}}})
+    said: dict[str, object] = {"vault": {contact: {"note": note}}}
+    assert engine.submit(inputs.Event(name="email.replied", contact=contact), private=said).replies[0].outcome == "done"
+    gift: dict[str, object] = {"vault": {contact: {"variables": canonical({"gift": TEXT}).decode()}}}
+    refused = engine.submit(inputs.Enroll(contact=contact, plan="notes"), private=gift)
+    assert refused.replies[0].outcome == "rejected:erased"
     with engine.view() as view:
         assert view.vault.rows(contact) == []
         assert view.state.run_by_id(run) is not None

@@ -22,6 +22,7 @@ from kernel_builder import (
 from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
+from dee_appliance.store.journal import Brought
 
 GUARDED = policy_of(policies.SuppressionRule(id="suppression"), policies.ConsentRule(id="consent"))
 MAILABLE: dict[str, object] = {"present": ["email"]}
@@ -468,3 +469,28 @@ def test_an_erasure_leaves_no_attribute_and_no_fact() -> None:
         contact = story.journal.state.contact(contact_id(0))
         assert (contact.erased, contact.attributes, contact.facts) == (True, {}, {})
         assert story.detail("erase") == {"basis": "request"}
+
+
+def test_an_address_that_another_contact_has_is_refused() -> None:
+    """Or an opt-out of one would not stop the other, at the same address."""
+    taken: dict[str, str] = {"email": token_of("email", 0)}
+    for number in (1, 2):  # a contact who is known, and one who is not
+        with Story(plan_of(email()), policy=SUPPRESSING, contacts=2) as story:
+            put = inputs.ContactPut(contact=contact_id(number), facts=MAILABLE, tokens=taken)
+            profile = {contact_id(number): {"profile": '{"email":"a@example.org"}', "secret": "0" * 64}}
+            assert story.admit(put, Brought(vault=profile)) == "rejected:address_taken"
+            assert story.detail("contact") == {"code": "address_taken", "kinds": ["email"]}
+            assert story.journal.state.contact_of(taken["email"]) == contact_id(0)
+            fields = [row[0] for row in story.journal.database.execute("SELECT field FROM vault ORDER BY field")]
+            assert fields == (["refused:profile", "refused:secret"] if number == 1 else [])
+
+
+def test_the_address_of_somebody_who_was_erased_is_free_and_stays_suppressed() -> None:
+    with Story(plan_of(email()), policy=SUPPRESSING) as story:
+        story.suppress(token_of("email", 0))
+        story.admit(inputs.ContactErase(contact=contact_id(0)))
+        put = inputs.ContactPut(contact=contact_id(1), facts=MAILABLE, tokens={"email": token_of("email", 0)})
+        assert story.admit(put) == "done"
+        story.enroll(1)
+        assert story.pull() == []
+        assert story.status() == "FAILED(denied:suppressed)"

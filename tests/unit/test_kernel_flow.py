@@ -23,6 +23,7 @@ from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
 from dee_appliance.kernel.e1.encoding import share_of
+from dee_appliance.kernel.e1.run import Permit
 from dee_appliance.kernel.e1.steps import MAX_TRANSITIONS
 
 TIER = {"attributes": {"tier": plans.AttributeDeclaration(kind="int")}, "required": ("tier",)}
@@ -58,6 +59,31 @@ def test_a_branch_whose_condition_fails_fails_the_run_and_asks_no_later_case() -
         story.enroll()
         assert story.status() == "FAILED(condition_failed)"
         assert story.log()[-1] == "which branch failed"
+
+
+def test_a_condition_about_no_step_means_any_visit_however_late_the_word_comes() -> None:
+    steps = (email("mail", "wait", max_visits=3, after_visits="end"), wait("wait", "mail", for_s=HOUR_S))
+    for earlier in (True, False):  # the word comes before the step is visited again, or after
+        with at(*steps, branch("end", "clicked()", "won", "lost"), end("won", "won"), end("lost", "lost")) as story:
+            permits: list[Permit] = []
+            for visit in (1, 2, 3):
+                permits.append(story.sent())
+                story.answer(permits[-1])
+                if visit == (1 if earlier else 2):
+                    story.event("email.clicked", permits[0])
+                story.later(HOUR_S)
+            assert story.status() == "COMPLETED(won)"
+
+
+def test_a_reply_to_an_earlier_visit_ends_the_run() -> None:
+    steps = (email("mail", "wait", max_visits=3, after_visits="end"), wait("wait", "mail", for_s=HOUR_S))
+    with at(*steps, exits=(leave("replied()", "replied"),)) as story:
+        first = story.sent()
+        story.answer(first)
+        story.later(HOUR_S)
+        story.answer(story.sent())
+        story.event("email.replied", first)
+        assert story.status() == "COMPLETED(replied)"
 
 
 def test_a_condition_about_a_step_means_its_latest_visit() -> None:

@@ -325,7 +325,16 @@ def test_a_send_in_flight_cannot_be_skipped() -> None:
 
 def test_a_run_that_failed_at_a_skippable_step_goes_on_behind_it() -> None:
     with at(email(following="wait", skippable=True), wait(for_s=DAY_S)) as story:
+        story.answer(story.sent(), "rejected", "permanent")
+        assert story.verb("skip") == "done"
+        assert story.status() == "WAITING(wait)"
+
+
+def test_an_unknown_outcome_is_not_skipped_but_resolved_or_given_up_first() -> None:
+    with at(email(following="wait", skippable=True), wait(for_s=DAY_S)) as story:
         story.answer(story.sent(), "unknown")
+        assert story.verb("skip") == "rejected:outcome_unknown"
+        story.verb("resolve", "abandoned")
         assert story.verb("skip") == "done"
         assert story.status() == "WAITING(wait)"
 

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from kernel_builder import DAY_S, HOUR_S, MINUTE_S, Story, branch, call, email, end, plan_of, policy_of, recover, wait
+from kernel_builder import (
+    DAY_S,
+    HOUR_S,
+    MINUTE_S,
+    Story,
+    branch,
+    call,
+    email,
+    end,
+    leave,
+    plan_of,
+    policy_of,
+    recover,
+    wait,
+)
 
 from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
@@ -305,6 +319,39 @@ def test_only_an_unknown_outcome_is_resolved_and_only_with_a_choice() -> None:
         unknown(story)
         assert story.verb("resolve") == "rejected:no_choice"
         assert story.status() == "FAILED(outcome_unknown)"
+
+
+def test_a_refusal_after_a_word_of_the_provider_is_not_tried_again() -> None:
+    """The first certain fact wins: a retry could be the second message."""
+    with at(email(recover=recover("transient", attempts=3))) as story:
+        permit = story.sent()
+        story.event("email.delivered", permit)
+        story.answer(permit, "rejected", "transient")
+        assert (story.status(), story.attempt().state) == ("COMPLETED(done)", "ACCEPTED")
+        assert story.counter("budget") == (100, 0)
+        story.later(DAY_S)
+        assert story.pull() == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "state", "spent"),
+    [("delivered", "ACCEPTED", (100, 0)), ("not-delivered", "NOT_SENT", (0, 0)), ("abandoned", "ABANDONED", (0, 100))],
+)
+def test_what_became_of_the_last_send_of_a_run_that_has_ended_can_still_be_told(
+    choice: str, state: str, spent: tuple[int, int]
+) -> None:
+    with at(email(), exits=(leave("replied()"),)) as story:
+        permit = story.sent()
+        story.event("email.replied")
+        story.answer(permit, "unknown", code="crash")
+        assert (story.status(), story.attempt().state) == ("COMPLETED(left)", "UNKNOWN")
+        assert story.verb("resolve") == "rejected:no_choice"
+        assert story.verb("resolve", "resend") == "rejected:illegal_status"
+        assert story.verb("resolve", choice) == "done"
+        assert (story.status(), story.attempt().state) == ("COMPLETED(left)", state)
+        assert story.counter("budget") == spent
+        assert story.verb("resolve", choice) == "rejected:illegal_status"
+        assert story.pull() == []
 
 
 # -- calls ---------------------------------------------------------------------------------------------------------------

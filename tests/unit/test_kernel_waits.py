@@ -269,12 +269,15 @@ def test_a_contact_who_has_moved_west_waits_for_the_same_time_there() -> None:
         assert (story.status(), story.run().due) == ("WAITING(wait)", MIDNIGHT + DAY_S + 9 * HOUR_S)
 
 
-def test_a_contact_for_whom_the_time_has_passed_meanwhile_goes_on_when_the_wait_fires() -> None:
+def test_a_contact_who_has_moved_to_where_the_time_comes_earlier_goes_on_earlier() -> None:
     with at(wait(at_s=9 * HOUR_S), zone="Europe/London") as story:
         first = story.run().due
         assert first is not None
         story.put(zone="America/New_York")  # nine o'clock there comes before that of London's next day
-        story.at(first)
+        due = story.run().due
+        assert due is not None
+        assert due < first
+        story.at(due)
         assert story.status() == "COMPLETED(done)"
 
 
@@ -329,6 +332,18 @@ def test_a_date_that_has_been_put_off_moves_the_wait_when_it_fires() -> None:
         assert story.run().due == NEW_YORK + 2 * DAY_S
         story.at(NEW_YORK + 2 * DAY_S)
         assert (story.status(), story.run().due) == ("WAITING(wait)", NEW_YORK + 7 * DAY_S)
+
+
+def test_a_date_that_comes_earlier_now_moves_the_wait_at_once() -> None:
+    with until_renewal("2026-11-25") as story:
+        story.put(renewal="2026-11-20")
+        assert story.detail("wait") == {"until": NEW_YORK + 2 * DAY_S}
+        story.at(NEW_YORK + 2 * DAY_S)
+        assert story.status() == "COMPLETED(done)"
+    with until_renewal("2026-11-25") as story:
+        story.put(renewal="2026-11-01")  # long ago: the wait is over with the next turn
+        story.later(0)
+        assert (story.status(), story.last("wait")["core"]["tick"]) == ("COMPLETED(done)", story.tick)
 
 
 def test_a_date_that_has_gone_or_is_none_fails_the_run_when_the_wait_fires() -> None:

@@ -52,3 +52,10 @@ def test_fixed_ids_are_contact_ids_and_never_repeat() -> None:
     assert all(one.startswith("c_") for one in drawn)
     assert [fixed_ids("dee.test.v1", "1")()] == drawn[:1]
     assert fixed_ids("dee.test.v1", "2")() not in drawn
+
+
+def test_a_forecast_says_that_the_file_is_halted(tmp_path: Path) -> None:
+    engine = make_file(tmp_path, contacts=2)
+    engine.halt()
+    forecast = simulated(engine, people(tmp_path, "newcomers", 1)).forecast
+    assert (forecast.enrolled, forecast.sends, forecast.held) == (1, {}, {"halt": 1})

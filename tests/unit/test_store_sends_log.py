@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
+import pytest
+
+from dee_appliance.store.durable import StorageFailed
 from dee_appliance.store.sends_log import LINE_BYTES, MAX_BYTES, ForgottenSend, SendsLog, forgotten_sends
 
 if TYPE_CHECKING:
@@ -32,6 +36,21 @@ def test_a_line_cut_short_by_a_crash_is_no_send(tmp_path: Path) -> None:
     log.append(13, [("c" * 40, 1)])
     log.close()
     assert [one.send_key for one in forgotten_sends(tmp_path / "sends", 0)] == ["a" * 40, "c" * 40]
+
+
+def test_a_line_that_did_not_fit_on_the_disk_is_a_failure_and_no_send(tmp_path: Path) -> None:
+    """The disk takes a part of the line first, without an error: nothing may leave on the strength of that."""
+    log = SendsLog(tmp_path / "sends")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LINE_BYTES + LINE_BYTES // 2, hard))
+    try:
+        log.append(10, [("a" * 40, 1)])
+        with pytest.raises(StorageFailed):
+            log.append(11, [("b" * 40, 1)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        log.close()
+    assert [one.send_key for one in forgotten_sends(tmp_path / "sends", 0)] == ["a" * 40]
 
 
 def test_a_log_that_was_never_written_has_forgotten_nothing(tmp_path: Path) -> None:

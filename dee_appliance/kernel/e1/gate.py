@@ -86,6 +86,7 @@ def permit_for(attempt: Attempt, tick: int) -> Permit:
         run=attempt.run,
         contact=attempt.contact,
         step=attempt.step,
+        visit=attempt.visit,
         tick=tick,
         resends=attempt.resends,
     )

@@ -17,10 +17,11 @@ from dee_appliance.kernel.e1.input import (
     EventMeaning,
     SuppressionSet,
 )
+from dee_appliance.kernel.e1.memory import WHOLE_RUN, remember_word
 from dee_appliance.kernel.e1.rules.question import ADDRESS_OF
-from dee_appliance.kernel.e1.run import ENDED, Attempt, Consent, Run, StepMemory, Suppression
+from dee_appliance.kernel.e1.run import ENDED, Attempt, Consent, Run, Suppression
 from dee_appliance.kernel.e1.sending import call_outcome, confirm
-from dee_appliance.kernel.e1.steps import exit_met, recheck_wait
+from dee_appliance.kernel.e1.steps import exit_met, hasten_wait, recheck_wait
 from dee_appliance.kernel.e1.turn import Turn
 
 PLAIN = EventMeaning()
@@ -50,7 +51,7 @@ def _event_of_contact(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
     runs = live_runs(turn)
     for run in runs:
         counted = _count(turn, turn.record(run, "event", cause.name, kind), cause.name)
-        _remember(turn, counted, "", 0, _word(cause, meaning))
+        _remember(turn, counted, WHOLE_RUN, 0, _word(cause, meaning))
     if not runs:
         turn.record_contact("event", cause.name, {**kind, "runs": 0})
 
@@ -101,14 +102,7 @@ def _count(turn: Turn, run: Run, name: str) -> Run:
 
 
 def _remember(turn: Turn, run: Run, step: str, visit: int, word: str) -> Run:
-    memory = run.memory.get(step, StepMemory())
-    if not word or visit < memory.visit:
-        return run
-    if visit > memory.visit:
-        memory = StepMemory(visit=visit)
-    if word not in memory.seen:
-        memory = replace(memory, seen=(*memory.seen, word))
-    return turn.put(replace(run, memory={**run.memory, step: memory}))
+    return turn.put(remember_word(run, step, visit, word)) if word else run
 
 
 def _suppress(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
@@ -159,7 +153,13 @@ def recheck(turn: Turn) -> None:
 
 
 def contact_put(turn: Turn, cause: ContactPut) -> None:
-    """Add or change a contact. Its new attributes and facts count from this tick on, for every live run."""
+    """Add or change a contact. Its new attributes and facts count from this tick on, for every live run.
+
+    An address belongs to one contact: two would get everything twice, and an opt-out of one would not stop the other.
+    """
+    if turn.snapshot.taken_addresses:
+        turn.refuse("contact", "address_taken", detail={"kinds": list(turn.snapshot.taken_addresses)})
+        return
     known = turn.contact.known
     turn.contact = replace(
         turn.contact,
@@ -174,15 +174,21 @@ def contact_put(turn: Turn, cause: ContactPut) -> None:
     detail: dict[str, object] = {"attributes": dict(cause.attributes), "facts": dict(cause.facts)}
     turn.record_contact("contact", "changed" if known else "added", detail)
     recheck(turn)
+    for run in live_runs(turn):
+        hasten_wait(turn, run)
 
 
 def contact_erase(turn: Turn, cause: ContactErase) -> None:
-    """Forget the contact's data: live runs end, attributes and facts go; suppression and dedupe tokens stay."""
+    """Forget the contact's data: live runs end, attributes and facts go; suppression and dedupe tokens stay.
+
+    So do revocations. What was granted ends here: whoever comes back is asked again.
+    """
     if not turn.contact.known:
         turn.refuse("erase", "unknown_contact")
         return
     for run in live_runs(turn):
         _end_erased(turn, run)
+    _end_consents(turn)
     turn.contact = replace(turn.contact, erased=True, attributes={}, facts={})
     turn.contact_changed = True
     turn.erase = True
@@ -196,6 +202,17 @@ def _end_erased(turn: Turn, run: Run) -> None:
     due = run.due if attempt is not None and attempt.state == "ONGOING" else None
     run = turn.record(run, "cancel", "erased", {"status": "CANCELLED"}, contact_chain=True)
     turn.move(run, "cancel", "ended", due=due, reason="erased")
+
+
+def _end_consents(turn: Turn) -> None:
+    consents = dict(turn.contact.consents)
+    for channel, purpose in sorted(consents):
+        consent = consents[channel, purpose]
+        if consent.granted and (consent.expires is None or consent.expires > turn.tick):
+            ended = replace(consent, expires=turn.tick, entry=len(turn.entries))
+            consents[channel, purpose] = ended
+            turn.consents.append((channel, purpose, ended))
+    turn.contact = replace(turn.contact, consents=consents)
 
 
 def consent_set(turn: Turn, cause: ConsentSet) -> None:

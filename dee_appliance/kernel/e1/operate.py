@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dee_appliance.kernel.e1.input import TaskDone, Verb
 from dee_appliance.kernel.e1.plan import Branch, Call, End, SendEmail, SendSms, Split, Step, Task, Wait
-from dee_appliance.kernel.e1.run import TRANSITIONS, AttemptState, Run
+from dee_appliance.kernel.e1.run import ENDED, TRANSITIONS, AttemptState, Run
 from dee_appliance.kernel.e1.sending import confirm, release, send_step
 from dee_appliance.kernel.e1.steps import close_attempt, exit_met, intend, proceed, requeue, resume_wait
 from dee_appliance.kernel.e1.turn import Turn
@@ -42,13 +42,17 @@ def operate(turn: Turn, cause: Verb, run: Run | None) -> None:
 
 def refusal(turn: Turn, run: Run, cause: Verb) -> str | None:
     """Return why the verb is not legal now, or None."""
-    if cause.verb not in TRANSITIONS[run.status]:
-        return "illegal_status"
     attempt = turn.attempt_of(run)
     state = None if attempt is None else attempt.state
+    # A run that has ended moves no more, yet what became of its last send may still be told; only not by sending again.
+    told = cause.verb == "resolve" and cause.choice != "resend" and run.status in ENDED and state == "UNKNOWN"
+    if cause.verb not in TRANSITIONS[run.status] and not told:
+        return "illegal_status"
     match cause.verb:
         case "retry" | "skip" if state in ("DISPATCHING", "ONGOING"):
             return "in_flight"
+        case "skip" if state == "UNKNOWN":
+            return "outcome_unknown"  # behind the step nobody could resolve it any more
         case "retry":
             return _retry_refusal(state)
         case "resolve" if state != "UNKNOWN":
@@ -189,7 +193,8 @@ def _resolve(turn: Turn, run: Run, cause: Verb) -> None:
         case _:
             turn.move_attempt(attempt, "abandoned")
             turn.mark(attempt, "ABANDONED")
-            turn.put(replace(run, reason="abandoned"))
+            if run.status == "FAILED":
+                turn.put(replace(run, reason="abandoned"))
 
 
 def _skip(turn: Turn, run: Run, cause: Verb) -> None:

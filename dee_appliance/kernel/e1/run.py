@@ -141,7 +141,7 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
 
 
 class StepMemory(Frozen, frozen=True, kw_only=True):
-    """What a run knows of the latest visit of one step: its outcome and the event words seen about it."""
+    """What a run knows of the latest visit of one step: its outcome and the event words seen about it (see memory.py)."""
 
     visit: int = 0
     outcome: str = ""
@@ -207,7 +207,7 @@ class Attempt(Frozen, frozen=True, kw_only=True):
     reserved: tuple[tuple[str, str, int, str], ...] = ()
     resends: int = 0
     taken: bool = False
-    """A word of the provider has outrun its answer: it has the message, whatever the answer leaves open."""
+    """A word of the provider has outrun its answer: it has the message, whatever the answer says."""
 
 
 class Consent(Frozen, frozen=True, kw_only=True):
@@ -309,6 +309,7 @@ class Permit(Frozen, frozen=True, kw_only=True):
     run: str
     contact: str
     step: str
+    visit: int = 1
     tick: int
     resends: int = 0
 
@@ -379,6 +380,8 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """The newest attempt of each run's current send, by run number."""
     about: Attempt | None = None
     """The attempt that the input names, which need not be the newest of its run."""
+    taken_addresses: tuple[str, ...] = ()
+    """Kinds of the addresses that the input would give the contact and that another one has, who was not erased."""
     next_run_no: int = 1
     next_attempt_no: int = 1
     enrolment: Enrolment = Enrolment()

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from dee_appliance.kernel.e1.gate import Verdict, ask_gate, permit_for
 from dee_appliance.kernel.e1.input import Answered
+from dee_appliance.kernel.e1.memory import remember_outcome
 from dee_appliance.kernel.e1.plan import Call, SendEmail, SendSms, SendStep, kind_of
 from dee_appliance.kernel.e1.policy import HoursRule
 from dee_appliance.kernel.e1.rules.question import Question, Reservation
@@ -22,7 +23,6 @@ from dee_appliance.kernel.e1.run import (
     Hold,
     Run,
     Status,
-    StepMemory,
 )
 from dee_appliance.kernel.e1.steps import backoff_due, complete, exit_met, fail, outcome_unknown, proceed
 from dee_appliance.kernel.e1.turn import Turn, file_core
@@ -169,14 +169,15 @@ def answered(turn: Turn, cause: Answered, run: Run | None) -> None:
         _late(turn, run, attempt, cause)
         return
     _count_failures(turn, attempt, cause)
-    taken = cause.outcome == "accepted" or (cause.outcome == "unknown" and attempt.taken)
+    # The first certain fact wins, also against a refusal: what the provider has spoken of is not sent again.
+    taken = cause.outcome == "accepted" or attempt.taken
     match cause.outcome:
-        case "rejected":
-            _rejected(turn, run, attempt, cause)
         case _ if taken and attempt.channel == "voice":
             _call_taken(turn, run, attempt, cause)
         case _ if taken:
             _accepted(turn, run, attempt, cause)
+        case "rejected":
+            _rejected(turn, run, attempt, cause)
         case _:
             outcome_unknown(turn, run, attempt, {"attempt": attempt.attempt}, extra=_evidence(attempt, cause))
 
@@ -271,24 +272,18 @@ def _advance(turn: Turn, run: Run, attempt: Attempt, outcome: str, extra: dict[s
     detail: dict[str, object] = {"attempt": attempt.attempt}
     if run.status in STOPPED:
         run = turn.record(run, kind_of(step), outcome, {**detail, "about": attempt.step}, extra=extra)
-        remember_outcome(turn, run, attempt, outcome)
+        _remember(turn, run, attempt, outcome)
         return
     run = turn.record(run, kind_of(step), outcome, {**detail, "to": target}, extra=extra)
-    run = remember_outcome(turn, run, attempt, outcome)
+    run = _remember(turn, run, attempt, outcome)
     if run.status == "PAUSED":
         turn.put(replace(run, resume_to=target, due=None))
         return
     proceed(turn, run, target)
 
 
-def remember_outcome(turn: Turn, run: Run, attempt: Attempt, outcome: str) -> Run:
-    """Keep the outcome of the step's latest visit for conditions."""
-    memory = run.memory.get(attempt.step, StepMemory())
-    if memory.visit > attempt.visit:
-        return run
-    seen = memory.seen if memory.visit == attempt.visit else ()
-    memory = StepMemory(visit=attempt.visit, outcome=outcome, seen=seen)
-    return turn.put(replace(run, memory={**run.memory, attempt.step: memory}))
+def _remember(turn: Turn, run: Run, attempt: Attempt, outcome: str) -> Run:
+    return turn.put(remember_outcome(run, attempt.step, attempt.visit, outcome))
 
 
 def _rejected(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
@@ -318,7 +313,7 @@ def not_sent(turn: Turn, run: Run, attempt: Attempt, kind: str, *, extra: dict[s
     target = step.on.get("rejected")
     if target is not None and kind == "permanent":
         run = turn.record(run, kind_of(step), "rejected", {**detail, "to": target}, extra=extra)
-        run = remember_outcome(turn, run, attempt, "rejected")
+        run = _remember(turn, run, attempt, "rejected")
         if run.status == "PAUSED":
             turn.put(replace(run, resume_to=target, due=None))
         else:
@@ -363,7 +358,7 @@ def confirm(turn: Turn, run: Run, attempt: Attempt, *, outcome: str = "", cost_m
     extra = _settle(turn, attempt, cost_micros)
     step = send_step(turn, run, attempt.step)
     outcome = outcome or "accepted"
-    run = remember_outcome(turn, run, attempt, outcome)
+    run = _remember(turn, run, attempt, outcome)
     detail: dict[str, object] = {"attempt": attempt.attempt, "outcome": outcome}
     if not at_attempt(run, attempt) or run.status != "FAILED":
         return turn.record(run, kind_of(step), "confirmed", {**detail, "about": attempt.step}, extra=extra)

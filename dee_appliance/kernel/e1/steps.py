@@ -295,6 +295,23 @@ def recheck_wait(turn: Turn, run: Run) -> Run:
     return proceed(turn, run, step.then)
 
 
+def hasten_wait(turn: Turn, run: Run) -> None:
+    """The contact has changed: a wait for a local time or a date that now comes earlier ends earlier.
+
+    One that comes later is found out when the wait fires, like every other change of the clocks.
+    """
+    step = turn.plan_of(run).steps.get(run.step)
+    if run.status != "WAITING" or not isinstance(step, Wait) or step.for_s is not None or run.due is None:
+        return
+    try:
+        due = max(wait_due(turn, run, step), turn.tick)
+    except WaitFailed:
+        return  # it may be mended before the wait fires
+    if due < run.due:
+        run = turn.record(run, "wait", "moved", {"until": due})
+        turn.put(replace(run, due=due))
+
+
 def resume_wait(turn: Turn, run: Run, remaining: int) -> Run:
     """Go on with a wait that a pause interrupted, unless its condition has come true meanwhile.
 
