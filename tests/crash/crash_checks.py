@@ -204,6 +204,10 @@ def _everything_acknowledged_is_there(database: Database, acknowledged: Path) ->
                 pass
             case _:
                 assert kind in {"halted", "released"}, kind
+    tokens, taken = database.execute(
+        "SELECT (SELECT count(*) FROM seen WHERE source = 'webhook'), (SELECT count(*) FROM input WHERE source = 'webhook')"
+    )[0]
+    assert taken == tokens, f"{tokens} events were delivered, some of them twice, and {taken} were taken"
     for kind, source in (("run.enroll", "enrolled"), ("run.verb", "operated")):
         told = sum(int(words[0]) for name, *words in lines if name == source)
         there = database.execute("SELECT count(*) FROM input WHERE kind = ?", (kind,))[0][0]
