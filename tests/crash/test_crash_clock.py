@@ -226,3 +226,19 @@ def test_an_opt_out_from_a_second_that_has_not_come_wins_all_the_same(engine: En
     )
     engine.serve(until_idle=True)
     assert sent(engine.path) == []
+
+
+def test_an_opt_out_that_waits_behind_more_rows_than_one_turn_admits_wins_all_the_same(
+    engine: Engine, clock: HandClock
+) -> None:
+    """Nothing is pulled while anything waits that was acknowledged before."""
+    with engine.view() as view:
+        subjects = view.contact_ids()
+    stops = [encode_input(SuppressionSet(subject=one, on=True, reason="opt_out")) for one in subjects]
+    append_inbox(
+        engine.path,
+        [InboxRow(source="test", received=clock.now(), kind="suppression.set", payload=stop) for stop in stops],
+    )
+    with running(engine, clock, LoopLimits(rows=1)) as go:
+        go()
+    assert sent(engine.path) == []
