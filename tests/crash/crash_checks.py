@@ -201,7 +201,10 @@ def _everything_acknowledged_is_there(database: Database, acknowledged: Path) ->
             case "enrolled" | "operated":
                 rows_told += int(words[0])
             case "imported":
-                pass
+                name, count = words
+                like = f'%"{name}-_@example.org"%'
+                kept = database.execute("SELECT count(*) FROM vault WHERE field = 'profile' AND value LIKE ?", (like,))
+                assert kept == [(int(count),)], f"{count} people of {name} were acknowledged, {kept[0][0]} are there"
             case _:
                 assert kind in {"halted", "released"}, kind
     tokens, taken = database.execute(
