@@ -1,4 +1,4 @@
-"""What a redelivery comes to: a row with a token that its source has used before is no input, whenever it comes again."""
+"""What becomes of rows in the inbox: what was delivered before is no input, and nothing waits longer than it must."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from running_files import make_file
 
 from dee_appliance import Engine
 from dee_appliance.kernel.e1.input import Event, encode_input
-from dee_appliance.store.inbox import InboxRow, append_inbox
+from dee_appliance.store.inbox import InboxRow, InboxWriter, append_inbox
+from dee_appliance.store.state_dir import StateDir
 
 NAME = "invoice.paid"
 
@@ -72,3 +73,21 @@ def test_an_erasure_does_not_forget_what_was_delivered(engine: Engine) -> None:
     before = events(engine)
     assert delivered(engine, contact, "a") == ["duplicate"]
     assert events(engine) == before
+
+
+def test_a_simulated_clock_does_not_jump_over_a_long_import_that_waits(tmp_path: Path) -> None:
+    """Although the row that is for later belongs to the lane that comes first."""
+    begin = 1_795_000_000
+    engine = Engine.create(tmp_path / "own.db", simulated=True, start=begin, state_dir=StateDir(tmp_path / "state"))
+    later, now = (
+        InboxRow(source=source, received=at, kind="event", payload=encode_input(Event(name=NAME, contact="c_1")))
+        for source, at in (("later", begin + 86_400), ("import", begin))
+    )
+    append_inbox(engine.path, [later])
+    with InboxWriter(engine.path) as writer:
+        writer.stage(7, [now])
+        writer.release(7, expected=1)
+    engine.serve(until_idle=True)
+    with engine.view() as view:
+        taken = view.database.execute("SELECT source, tick FROM input WHERE kind = 'event' ORDER BY seq")
+    assert taken == [("import", begin), ("later", begin + 86_400)]
