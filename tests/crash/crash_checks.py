@@ -201,9 +201,16 @@ def _everything_acknowledged_is_there(database: Database, acknowledged: Path) ->
             case "enrolled" | "operated":
                 rows_told += int(words[0])
             case "imported":
-                pass
+                name, count = words
+                like = f'%"{name}-_@example.org"%'
+                kept = database.execute("SELECT count(*) FROM vault WHERE field = 'profile' AND value LIKE ?", (like,))
+                assert kept == [(int(count),)], f"{count} people of {name} were acknowledged, {kept[0][0]} are there"
             case _:
                 assert kind in {"halted", "released"}, kind
+    tokens, taken = database.execute(
+        "SELECT (SELECT count(*) FROM seen WHERE source = 'webhook'), (SELECT count(*) FROM input WHERE source = 'webhook')"
+    )[0]
+    assert taken == tokens, f"{tokens} events were delivered, some of them twice, and {taken} were taken"
     for kind, source in (("run.enroll", "enrolled"), ("run.verb", "operated")):
         told = sum(int(words[0]) for name, *words in lines if name == source)
         there = database.execute("SELECT count(*) FROM input WHERE kind = ?", (kind,))[0][0]

@@ -223,7 +223,7 @@ def perform_act(engine: Engine, order: dict[str, Any]) -> None:
         case "serve":
             engine.serve(until_idle=True, stop=Stop())
         case "arm":
-            engine.arm(accept_loss=order.get("accept_loss", False))
+            engine.arm()
         case "enroll":
             engine.enroll("notes")
         case "import":

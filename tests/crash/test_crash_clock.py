@@ -242,3 +242,19 @@ def test_nothing_leaves_at_the_tick_of_a_backlog_that_took_long_to_drain(engine:
         rows = view.database.execute("SELECT tick FROM input WHERE kind = 'dispatch.pull' AND tick > ?", (START,))
     assert len(sent(engine.path)) == 6
     assert min(tick for (tick,) in rows) >= START + 2 * HOUR_S + 3 * 600  # three timers, one a turn
+
+
+def test_an_opt_out_that_waits_behind_more_rows_than_one_turn_admits_wins_all_the_same(
+    engine: Engine, clock: HandClock
+) -> None:
+    """Nothing is pulled while anything waits that was acknowledged before."""
+    with engine.view() as view:
+        subjects = view.contact_ids()
+    stops = [encode_input(SuppressionSet(subject=one, on=True, reason="opt_out")) for one in subjects]
+    append_inbox(
+        engine.path,
+        [InboxRow(source="test", received=clock.now(), kind="suppression.set", payload=stop) for stop in stops],
+    )
+    with running(engine, clock, LoopLimits(rows=1)) as go:
+        go()
+    assert sent(engine.path) == []

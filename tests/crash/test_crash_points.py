@@ -15,7 +15,7 @@ from typing import Any, Self
 import pytest
 from crash_checks import ChainWalk, check_after_kill, check_end, sandbox_keys
 from crash_seed import SEED, announce
-from running_files import make_file, marks, people, sent, statuses, why_disarmed
+from running_files import holds, make_file, marks, people, sent, statuses, why_disarmed
 
 from dee_appliance import Engine
 from dee_appliance.store.state_dir import StateDir
@@ -236,3 +236,40 @@ def test_a_snapshot_appears_whole_or_not_at_all(graveyard: Graveyard) -> None:
         if target.exists():
             check_end(target, graveyard.state, sandbox_keys(target), ChainWalk(), ended=False)
         check_to_the_end(graveyard)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+def test_an_erasure_that_dies_is_finished_by_erasing_again(graveyard: Graveyard, how: str) -> None:
+    """Whatever it had done by then: nothing was called done, and the second time the bytes are gone."""
+    make_file(graveyard.folder, contacts=20)
+    graveyard.engine().import_contacts(people(graveyard.folder, "forget", 1))
+    with graveyard.engine().view() as view:
+        contact = view.resolve_contact("forget-0@example.org")
+    erased = set()
+    for _ in graveyard.deaths("erase", how, contact=contact):
+        with graveyard.engine().view() as view:
+            erased.add(view.state.contact(contact).erased)
+        assert graveyard.engine().erase_contact(contact).state == "done"
+        wal = graveyard.path.with_name("own.db-wal")
+        left = graveyard.path.read_bytes() + (wal.read_bytes() if wal.exists() else b"")
+        assert b"forget-0" not in left
+        check_to_the_end(graveyard)
+    assert erased == {True, False}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HOW)
+def test_a_halt_is_there_or_not(graveyard: Graveyard, how: str) -> None:
+    make_file(graveyard.folder, contacts=3).arm()
+    seen = set()
+    for _ in graveyard.deaths("halt", how):
+        halted = ("*", "halt") in holds(graveyard.engine())
+        graveyard.engine().serve(until_idle=True)
+        # What had only got as far as the inbox takes effect before anything leaves.
+        stands = ("*", "halt") in holds(graveyard.engine())
+        seen.add(stands)
+        assert stands or not halted
+        assert len(sent(graveyard.path)) == (0 if stands else 3)
+        check_to_the_end(graveyard)
+    assert seen == {True, False}

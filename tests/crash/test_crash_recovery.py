@@ -86,3 +86,17 @@ def test_a_provider_that_goes_away_opens_the_breaker_once(engine: Engine) -> Non
     with engine.view() as view:
         rows = view.database.execute('SELECT count(*) FROM audit WHERE body LIKE \'%"outcome":"channel_unavailable"%\'')
     assert rows == [(1,)]
+
+
+def test_no_more_is_on_its_way_than_the_channel_has_places(engine: Engine) -> None:
+    """The provider takes its time, and the loop goes on turning: a crash could never leave more than this unknown."""
+    scenario = engine.path.parent / "scenario.toml"
+    scenario.write_text('[[rule]]\nanswer = "accept"\nafter_polls = 1000\n')
+    engine.path.with_name("own.db.toml").write_text(
+        f'[channel.email]\nconcurrency = 7\noptions = {{ scenario = "{scenario}" }}\n'
+    )
+    with open_appliance(engine.path, "a loop", state_dir=StateDir(engine.path.parent / "state")) as appliance:
+        loop = appliance.loop()
+        for _ in range(20):
+            loop.turn()
+        assert marks(engine) == {"DISPATCHING": 7}

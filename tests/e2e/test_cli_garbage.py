@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from terminal import CONTACTS, LETTER, PLAN, POLICY, SCENARIO, Terminal
+
+from dee_appliance.store.database import open_reader
 
 SCRIPT = 'max_duration_s = 60\n[[answered]]\nsay = "Hello {{ contact.first_name }}."\n'
 CONFIG = '[channel.email]\nadapter = "sandbox"\n'
@@ -62,13 +65,26 @@ def damaged(draw: st.DrawFn, text: str) -> bytes:
     return data
 
 
+def outcomes(desk: Terminal) -> list[str]:
+    """What the log says of everything that was ever asked."""
+    with open_reader(desk.folder / "desk.db") as database:
+        rows = database.execute("SELECT body FROM audit ORDER BY seq")
+    return [json.loads(body)["core"]["outcome"] for (body,) in rows]
+
+
 def assert_told_plainly(desk: Terminal, words: tuple[str, ...]) -> None:
-    """The command ends with one of our exit codes, and if it did not succeed it says why."""
+    """The command ends with one of our exit codes; if it did not succeed it says why, and nothing was done.
+
+    What only the file can refuse (a second start for somebody who is on the way) is on record as refused.
+    """
+    before = outcomes(desk)
     said = desk.dee(*words)
     assert said.code in {0, 1, 2, 3, 4}, (words, said)
     assert "fault of the program" not in said.err, (words, said)
     assert "\x1b" not in said.out + said.err
-    assert (said.code == 0) or said.err.startswith("dee: ") or "\ndee: " in said.err, (words, said)
+    if said.code != 0:
+        assert said.err.startswith("dee: ") or "\ndee: " in said.err, (words, said)
+        assert set(outcomes(desk)[len(before) :]) <= {"rejected"}, (words, said)
 
 
 @pytest.mark.slow

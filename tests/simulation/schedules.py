@@ -31,7 +31,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     """How a schedule is run; none of it may change a byte of what comes out.
 
     `batch` happenings share a transaction; after every `reopen`-th of them the file is read anew, as by a new process, and every
-    `redo`-th is rolled back once and done again (0: never); `small_caches` lets the state keep next to nothing in memory.
+    `redo`-th is rolled back once and done again (0: never); `small_caches` lets the state keep next to nothing in memory;
+    `without_indexes` makes SQLite find its rows in other ways, and in another order wherever nobody asked for one.
     """
 
     batch: int = 1
@@ -39,6 +40,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     reopen: int = 0
     redo: int = 0
     small_caches: bool = False
+    without_indexes: bool = False
 
 
 PLAIN = Way()
@@ -52,6 +54,7 @@ def perturbed(seed: int) -> Way:
         reopen=2 + seed % 3,
         redo=2 + seed % 5,
         small_caches=seed % 2 == 0,
+        without_indexes=seed % 3 == 0,
     )
 
 
@@ -67,6 +70,8 @@ def run_schedule(
 ) -> Iterator[History]:
     """Run the schedule of a seed on a scratch file and give its history with the file still open."""
     with _caches(small=way.small_caches), open_scratch(reverse_unordered=way.reverse_unordered) as database:
+        if way.without_indexes:
+            _drop_indexes(database)
         history = start(seed, database, clock_limit=clock_limit, lineage=lineage, shell=shell)
         for number, done in enumerate(range(0, steps, way.batch), start=1):
             count = min(way.batch, steps - done)
@@ -77,6 +82,17 @@ def run_schedule(
             if way.reopen and number % way.reopen == 0:
                 history.journal = Journal(database, history.journal.shell)
         yield history
+
+
+def _drop_indexes(database: Database) -> None:
+    """Take away every index that only speeds things up. Behind the back of the authorizer, which allows no such thing."""
+    connection = database._connection
+    authorizer, connection.authorizer = connection.authorizer, None
+    indexes = database.execute("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
+    assert indexes
+    for (name,) in indexes:
+        database.execute(f"DROP INDEX {name}")
+    connection.authorizer = authorizer
 
 
 def _steps(history: History, count: int) -> None:

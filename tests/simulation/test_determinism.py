@@ -1,8 +1,8 @@
 """Thousands of random histories, each run twice in different surroundings: not one byte of the file may differ.
 
-The other process has another hash seed, time zone, locale and working folder; rows without an ORDER BY come the other way round;
-many inputs share a transaction, some transactions are rolled back and done again, the journal is opened again in between, and its
-caches hold next to nothing. Compared are all entry hashes, run heads and every state table.
+The other process has another hash seed, time zone, locale and working folder; rows without an ORDER BY come the other way round,
+or as they come without any index; many inputs share a transaction, some transactions are rolled back and done again, the journal
+is opened again in between, and its caches hold next to nothing. Compared are all entry hashes, run heads and every state table.
 More seeds: `python -m bench.determinism_campaign`.
 """
 

@@ -406,3 +406,17 @@ def test_a_wait_for_a_person_that_times_out_late_says_how_late() -> None:
     with at(plans.Task(id="look", instructions="x", timeout_s=HOUR_S, next="end", on={})) as story:
         story.downtime(2 * HOUR_S)
         assert story.detail("task") == {"late": HOUR_S, "to": "end"}
+
+
+def test_what_is_late_fires_in_the_order_in_which_it_was_due_whichever_run_is_older() -> None:
+    with Story(
+        plan_of(wait(for_s=DAY_S), plan="slow"),
+        plan_of(wait(for_s=HOUR_S), plan="fast"),
+        plan_of(wait(for_s=HOUR_S), plan="too"),
+    ) as story:
+        for name in ("slow", "fast", "too"):
+            story.enroll(plan=name)
+        story.tick += 2 * DAY_S
+        story.event("visit")
+        fired = [body["core"]["plan"] for body in story.bodies() if body["core"]["action"] == "wait"]
+    assert fired == ["fast@1", "too@1", "slow@1"]
