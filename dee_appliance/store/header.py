@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import apsw
 import msgspec
 
 from dee_appliance.errors import EvidenceError, HostError, Refused
 from dee_appliance.store.schema import APPLICATION_ID, FILE_FORMAT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\x00"
@@ -48,6 +45,14 @@ def wal_of(path: Path) -> Path:
 def shm_of(path: Path) -> Path:
     """Return the name of the shared-memory index beside a database file."""
     return path.with_name(path.name + "-shm")
+
+
+def refuse_to_replace(target: Path, *kept: Path) -> None:
+    """Raise Refused when writing to `target` would replace any database, or one of the files `kept` or what belongs to it."""
+    endings = ("", "-wal", "-shm", ".lock", ".toml")
+    named = {Path(f"{one}{ending}").resolve() for one in kept for ending in endings}
+    if target.resolve() in named or (target.is_file() and read_start(target).startswith(_MAGIC)):
+        raise Refused("that file would be overwritten", where=str(target), hint="name another file")
 
 
 def size_or_zero(path: Path) -> int:

@@ -379,3 +379,34 @@ def test_a_smtp_server_that_is_not_there_is_ill(desk: Terminal) -> None:
     assert told["channel email"]["ok"] is False
     assert "certificates" in told
     assert "hunter2" not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("contact", "import", "dirty.csv", "--allow-rejects", "--rejects"),
+        ("contact", "import", "dirty.csv", "--dry-run", "--rejects"),
+        ("plan", "graph", "welcome", "--out"),
+        ("export", "RUN", "--out"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_what_a_command_writes_never_replaces_a_database_or_what_it_was_made_of(
+    desk: Terminal, words: tuple[str, ...]
+) -> None:
+    desk.write("dirty.csv", "email\nnot-an-address\nfay@good.example.com\n")
+    desk.ok("enroll", "welcome", "--contact", "K-1", "--var", "day=2026-12-24")
+    desk.ok("snapshot", "backup.db")
+    told = [desk.run_of("K-1") if word == "RUN" else word for word in words]
+    for name in ("desk.db", "./desk.db", "desk.db.lock", "desk.db.toml", "backup.db"):
+        before = (desk.folder / name).read_bytes()
+        said = desk.dee(*told, name)
+        assert (said.code, said.out) == (1, "")
+        assert "would be overwritten" in said.err
+        assert (desk.folder / name).read_bytes() == before
+
+
+def test_a_graph_never_replaces_its_plan(desk: Terminal) -> None:
+    before = (desk.folder / "plan.toml").read_bytes()
+    assert "would be overwritten" in desk.dee("plan", "graph", "plan.toml", "--out", "plan.toml").err
+    assert (desk.folder / "plan.toml").read_bytes() == before
