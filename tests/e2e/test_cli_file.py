@@ -83,7 +83,7 @@ def test_an_armed_file_sends_and_says_what_became_of_it(desk: Terminal) -> None:
 def test_a_file_that_was_never_armed_sends_nothing(desk: Terminal) -> None:
     desk.ok("enroll", "welcome", "--all", "--var", "day=2026-12-24")
     said = desk.ok("serve", "--until-idle", "--json").record()
-    assert said["sends"] == "disarmed, this file was never armed on this host"
+    assert said["sends"] == "disarmed, this file is not armed on this host"
     assert said["idle"] is True
     assert outbox(desk) == []
     assert {row["status"] for row in desk.runs()} == {"ACTIVE"}
@@ -410,3 +410,15 @@ def test_a_graph_never_replaces_its_plan(desk: Terminal) -> None:
     before = (desk.folder / "plan.toml").read_bytes()
     assert "would be overwritten" in desk.dee("plan", "graph", "plan.toml", "--out", "plan.toml").err
     assert (desk.folder / "plan.toml").read_bytes() == before
+
+
+def test_a_backup_that_was_put_back_is_no_healthy_file(desk: Terminal) -> None:
+    desk.ok("arm")
+    desk.ok("snapshot", "backup.db")
+    desk.ok("halt")
+    assert desk.ok("health").out.count("✘") == 0
+    shutil.copy(desk.folder / "backup.db", desk.file)
+    said = desk.dee("health")
+    assert said.code == 1
+    assert "✘ armed            no: the file is behind what it had reached: an older copy was put back" in said.out
+    assert "disarmed: the file is behind what it had reached: an older copy was put back" in desk.ok("status").out
