@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 
 import pytest
-from terminal import Terminal, serve_all
+from terminal import PROGRAM, ROOT, Terminal, serve_all
 
 from dee_appliance.kernel.e1.file_input import SETTINGS
 from dee_appliance.runtime.clock import WallClock
@@ -422,3 +424,21 @@ def test_a_backup_that_was_put_back_is_no_healthy_file(desk: Terminal) -> None:
     assert said.code == 1
     assert "✘ armed            no: the file is behind what it had reached: an older copy was put back" in said.out
     assert "disarmed: the file is behind what it had reached: an older copy was put back" in desk.ok("status").out
+
+
+@pytest.mark.slow
+def test_a_copy_that_finds_no_room_leaves_nothing_and_does_not_blame_the_file(desk: Terminal) -> None:
+    before = sorted(desk.folder.iterdir())
+    program = f"ulimit -f 100; {' '.join(PROGRAM)} snapshot copy.db"
+    done = subprocess.run(
+        ["sh", "-c", program],
+        cwd=desk.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the copy could not be made" in done.stderr
+    assert f"where: {desk.folder}\n" in done.stderr
+    assert sorted(desk.folder.iterdir()) == before
