@@ -210,7 +210,7 @@ def suppress_list(session: Session, *, scope: str, reason: str, limit: int) -> N
     if rows:
         session.out.table(("who", "scope", "reason", "since", "entry", "contact"), rows, right=frozenset({4}))
     else:
-        session.out.line("nobody is suppressed")
+        session.out.line("no suppression fits" if scope or reason else "nobody is suppressed")
 
 
 def _named(row: SuppressionRow) -> str:
