@@ -33,7 +33,10 @@ def find(session: Session, *, text: str, limit: int) -> None:
 
     rows = []
     with session.view() as view:
-        for row in reports.contact_find(view, text, limit=limit):
+        for position, row in enumerate(reports.contact_find(view, text, limit=limit + 1)):
+            if position == limit:
+                session.out.note(f"there are more: the first {limit} are shown, name another --limit")
+                break
             session.out.record(msgspec.structs.asdict(row))
             rows.append((row.contact, row.name, row.email, row.phone, row.key, row.matched))
     if rows:

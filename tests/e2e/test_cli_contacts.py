@@ -135,6 +135,13 @@ def test_a_file_that_cannot_grow_is_told_once_and_loses_nothing(desk: Terminal) 
     assert desk.ok("contact", "import", "many.csv", "--json").record()["new"] == 3_000
 
 
+def test_a_list_that_is_cut_says_so(desk: Terminal) -> None:
+    said = desk.ok("contact", "find", "good.example.com", "--limit", 1)
+    assert said.out.count("@good.example.com") == 1
+    assert "there are more: the first 1 are shown" in said.err
+    assert desk.ok("contact", "find", "good.example.com", "--limit", 2).err == ""
+
+
 def test_hostile_cells_do_not_reach_the_terminal(desk: Terminal) -> None:
     desk.write(
         "hostile.csv",

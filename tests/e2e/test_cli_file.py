@@ -414,6 +414,11 @@ def test_a_graph_never_replaces_its_plan(desk: Terminal) -> None:
     assert (desk.folder / "plan.toml").read_bytes() == before
 
 
+def test_a_log_in_which_nothing_fits_says_so(desk: Terminal) -> None:
+    said = desk.ok("log", "--action", "hlat")
+    assert (said.out, said.err) == ("", "no entry fits\n")
+
+
 def test_a_backup_that_was_put_back_is_no_healthy_file(desk: Terminal) -> None:
     desk.ok("arm")
     desk.ok("snapshot", "backup.db")

@@ -1,4 +1,4 @@
-"""The demo's mail server."""
+"""The mail server of the demo: it keeps what it is given, and ends without a sound."""
 
 from __future__ import annotations
 
