@@ -77,7 +77,7 @@ def require_ours(path: Path, *, newer: bool = False) -> Header:
         raise HostError(
             f"the file has format {header.file_format}, made by a newer DEE; this one writes format {FILE_FORMAT}",
             where=where,
-            hint="update DEE; reading commands still work",
+            hint="update DEE; commands that only show something still work",
         )
     if header.missing_bytes and not header.wal_bytes:
         raise EvidenceError(
