@@ -419,6 +419,12 @@ def test_a_log_in_which_nothing_fits_says_so(desk: Terminal) -> None:
     assert (said.out, said.err) == ("", "no entry fits\n")
 
 
+def test_a_look_at_the_health_changes_nothing(desk: Terminal) -> None:
+    before = sorted(desk.folder.rglob("*"))
+    assert desk.ok("health").out.count("✔ channel") == 3
+    assert [path for path in sorted(desk.folder.rglob("*")) if path not in before] == []
+
+
 def test_a_backup_that_was_put_back_is_no_healthy_file(desk: Terminal) -> None:
     desk.ok("arm")
     desk.ok("snapshot", "backup.db")
