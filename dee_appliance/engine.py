@@ -241,12 +241,10 @@ class Engine(EngineReading):
         """
         from dee_appliance.intake.column_mapping import parse_mapping  # noqa: PLC0415 - slow, and only used here
         from dee_appliance.runtime.importing import ContactReader, Importer, scan_rejects  # noqa: PLC0415
+        from dee_appliance.store.header import refuse_to_replace  # noqa: PLC0415
 
-        if rejects is not None and Path(rejects).resolve() == Path(path).resolve():
-            raise Refused(
-                "the rejects would overwrite the file that is imported", where=str(path), hint="name another file"
-            )
-
+        if rejects is not None:
+            refuse_to_replace(Path(rejects), Path(path), self.path)
         now = self.now()
         with self.view() as view:
             importer = Importer(

@@ -146,12 +146,12 @@ class SandboxAdapter:
         return "found" if self._path(send_key, attempt).exists() else "absent"
 
     def health(self) -> HealthReport:
-        """Make the folder if need be, and see whether it can be written to."""
+        """See whether the folder can be written to, or be made."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            there = next(one for one in (self._folder, *self._folder.absolute().parents) if one.exists())
         except OSError as error:
             return HealthReport(ok=False, code="not_written", peer=self.peer(), note=str(error))
-        writable = os.access(self._folder, os.W_OK | os.X_OK)
+        writable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
         return HealthReport(ok=writable, code="ok" if writable else "not_written", peer=self.peer())
 
     def peer(self) -> str:

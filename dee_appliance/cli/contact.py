@@ -176,7 +176,7 @@ def erase(session: Session, *, contact: str, basis: str, yes: bool) -> None:
     """Erase a contact's personal data for good. Live runs end; suppression and dedupe go on holding; the log still verifies.
 
     `done` is said only after the bytes were looked for in the file and its write-ahead log. Snapshots and other copies made
-    before still hold them.
+    before still hold them, and so do CSV files and the messages in the sandbox's folder.
 
     \b
     Example:
@@ -209,6 +209,8 @@ def _show_erasure(session: Session, identity: str, report: ErasureReport) -> Non
             session.out.line(
                 f"erased {identity}: {report.searched} values are in neither the file nor its write-ahead log"
             )
+            if report.shared:
+                session.out.line(f"{report.shared} values stay, because rows of others hold the same")
         case "pending":
             raise Refused(
                 "the contact is erased, but its bytes may still lie in the write-ahead log: a reader or the loop was in the way",

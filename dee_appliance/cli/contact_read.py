@@ -33,7 +33,10 @@ def find(session: Session, *, text: str, limit: int) -> None:
 
     rows = []
     with session.view() as view:
-        for row in reports.contact_find(view, text, limit=limit):
+        for position, row in enumerate(reports.contact_find(view, text, limit=limit + 1)):
+            if position == limit:
+                session.out.note(f"there are more: the first {limit} are shown, name another --limit")
+                break
             session.out.record(msgspec.structs.asdict(row))
             rows.append((row.contact, row.name, row.email, row.phone, row.key, row.matched))
     if rows:
@@ -210,7 +213,7 @@ def suppress_list(session: Session, *, scope: str, reason: str, limit: int) -> N
     if rows:
         session.out.table(("who", "scope", "reason", "since", "entry", "contact"), rows, right=frozenset({4}))
     else:
-        session.out.line("nobody is suppressed")
+        session.out.line("no suppression fits" if scope or reason else "nobody is suppressed")
 
 
 def _named(row: SuppressionRow) -> str:

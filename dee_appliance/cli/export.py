@@ -27,9 +27,11 @@ def export(session: Session, *, run: str, out: Path | None) -> None:
     import msgspec
 
     from dee_appliance.replay.export import export_run
+    from dee_appliance.store.header import refuse_to_replace
 
     evidence = msgspec.to_builtins(export_run(session.path, run))
     if out is not None:
+        refuse_to_replace(out, session.path)
         out.write_text(json.dumps(evidence, ensure_ascii=True), encoding="ascii")
         session.out.record({"run": run, "file": str(out), "entries": len(evidence["entries"])})
         session.out.line(f"wrote {len(evidence['entries'])} entries of {run} to {out}")

@@ -96,8 +96,17 @@ def serve(session: Session, *, until_idle: bool) -> None:
             f"{served.recovered} sends were in flight when an earlier process died: their outcome is unknown"
         )
         session.out.line("next: dee run list --reason outcome_unknown")
-    session.out.line("nothing is left to do" if served.idle else "stopped")
+    session.out.line(f"nothing is left to do{_until_next(session)}" if served.idle else "stopped")
     _tell_disarmed(session)
+
+
+def _until_next(session: Session) -> str:
+    """Say until when nothing is left to do: the runs of a real file may wait for days."""
+    from dee_appliance.kernel.e1.civil_time import format_utc
+
+    with session.view() as view:
+        due = view.state.next_due()
+    return "" if due is None else f" before {format_utc(due)}"
 
 
 def _tell_disarmed(session: Session) -> None:

@@ -101,12 +101,15 @@ def log(
             limit=limit,
         )
         lines = reports.follow(view, wanted, _wait) if follow else reports.log(view, wanted)
+        line = None
         for line in lines:
             if session.out.as_json:
                 session.out.record(msgspec.structs.asdict(line))
             else:
                 for text in log_lines(line, long=long):
                     session.out.line(text)
+        if line is None:
+            session.out.note("no entry fits")
 
 
 def _wait(seconds: float) -> None:

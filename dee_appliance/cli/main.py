@@ -198,6 +198,10 @@ def _require_text(arguments: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `dee` as a program."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by the caller: its number must not go to the next file that is opened, which may be the one file.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r+", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character shows an escape for it, and the command goes on.
         if hasattr(stream, "reconfigure"):

@@ -202,10 +202,12 @@ def graph(session: Session, *, plan: str, form: str, out: Path | None) -> None:
     """
     from dee_appliance.authoring.graph import graph_of, mermaid
     from dee_appliance.authoring.graph_svg import svg
+    from dee_appliance.store.header import refuse_to_replace
 
     drawn = graph_of(load_plan(session, plan))
     text = svg(drawn) if form == "svg" else mermaid(drawn)
     if out is not None:
+        refuse_to_replace(out, session.path, Path(plan))
         out.write_text(text, encoding="utf-8")
         session.out.record({"form": form, "file": str(out)})
         session.out.line(f"wrote {out}")

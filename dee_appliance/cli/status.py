@@ -95,6 +95,10 @@ def _troubles(report: StatusReport) -> Iterator[str]:
         until = "until a person releases it: dee release" if hold.until is None else f"until {moment_text(hold.until)}"
         scope = "everything" if hold.scope == "*" else hold.scope
         yield f"  ‖ hold    {hold.reason} ({scope}) {until}, {counted(hold.waiting, 'send waits', 'sends wait')}"
+    for held in report.held:
+        until = "until a person resumes or cancels them" if held.until is None else f"until {moment_text(held.until)}"
+        runs = f"{held.runs:,} × {held.plan}: {held.reason}({held.step})"
+        yield f"  ‖ held    {runs} {until}, first {held.example}"
     for breaker in report.breakers:
         if breaker.failures:
             mark = "‖" if breaker.open else "·"

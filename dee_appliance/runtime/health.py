@@ -18,7 +18,7 @@ from dee_appliance.kernel.e1.civil_time import format_utc
 from dee_appliance.runtime.clock import MAX_SKEW_S, WallClock
 from dee_appliance.runtime.config import channel_configs, config_path, read_config
 from dee_appliance.runtime.reading import open_view
-from dee_appliance.runtime.reports_status import arming_of
+from dee_appliance.runtime.reports_status import BEHIND, arming_of
 from dee_appliance.store.lock import holder
 from dee_appliance.store.state_dir import StateDir
 
@@ -47,8 +47,8 @@ def check_file(path: Path) -> Iterator[Health]:
             yield Health(what="armed", ok=True, note="simulated: it never sends")
         else:
             arming = arming_of(view)
-            # No fault: a file is looked at before it is armed.
-            yield Health(what="armed", ok=True, note="yes" if arming.armed else f"no: {arming.why}")
+            # A file that is not armed has no fault, it is looked at before it is. One that was put back from a backup has.
+            yield Health(what="armed", ok=arming.why != BEHIND, note="yes" if arming.armed else f"no: {arming.why}")
     running = holder(path)
     yield Health(what="loop", ok=True, note="nobody runs the file" if running is None else str(running))
 

@@ -57,8 +57,16 @@ class MailServer:
         self._ready.set()
         self._loop.run_forever()
         server.close()
+        self._loop.run_until_complete(self._hang_up())
         self._loop.run_until_complete(server.wait_closed())
         self._loop.close()
+
+    async def _hang_up(self) -> None:
+        """End the conversations that are still open: a demo that was interrupted leaves some."""
+        talking = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in talking:
+            task.cancel()
+        await asyncio.gather(*talking, return_exceptions=True)
 
     def _protocol(self) -> Any:  # noqa: ANN401 - aiosmtpd has no types
         return SMTP(self._handler, hostname="demo.invalid", loop=self._loop)

@@ -109,15 +109,25 @@ class View:
         raise Refused(f"there is no contact `{text}`", where=str(self.database.path), hint="dee contact find TEXT")
 
     def suppression_subject(self, text: str) -> str:
-        """Return what a suppression of this contact, address or number names: a contact id or a keyed token. Raises Refused."""
+        """Return what a suppression of this contact, address or number names: a contact id or a keyed token. Raises Refused.
+
+        An address need not be in the file. A key must: a number without its plus, or a name, would suppress nobody.
+        """
         if text.startswith("c_"):
             return self.resolve_contact(text)
         tokens = self._tokens(text)
-        if not tokens:
+        is_address = "@" in text or text.startswith("+")
+        if not tokens or not (is_address or self._is_known(tokens[0])):
             raise Refused(
                 f"`{text}` is no contact, e-mail address or phone number", hint="write numbers as +12025550123"
             )
         return tokens[0]
+
+    def _is_known(self, token: str) -> bool:
+        """Tell whether a contact has this token, or a suppression names it."""
+        return self.state.contact_of(token) is not None or bool(
+            self.state.subject_snapshot(self.last_tick, token).contact.suppressions
+        )
 
     def _tokens(self, text: str) -> list[str]:
         from dee_appliance.intake.addresses import normalise_email, normalise_phone  # noqa: PLC0415 - slow to import

@@ -32,7 +32,7 @@ class ReportQueries(msgspec.Struct, frozen=True, kw_only=True):
     """sql/queries/report.sql."""
 
     select_status_counts: str
-    select_failed_groups: str
+    select_stuck_groups: str
     select_inbox_depth: str
     select_inbox_later: str
     select_oldest_timer: str

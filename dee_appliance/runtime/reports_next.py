@@ -266,6 +266,7 @@ def _choices(view: View, run: Run, plan: CompiledPlan, snapshot: Snapshot) -> tu
         if refusal(turn, run, verb) is not None or (verb.verb == "skip" and isinstance(step, Split | End)):
             continue
         command = f"dee run {verb.verb} {run.run}" + (f" --as {verb.choice}" if verb.choice else "")
+        command += " --accept-duplicate-risk" if verb.choice == "resend" else ""
         found.append(Choice(verb=verb.verb, command=command, effect=_effect(verb, run, step)))
     return tuple(found)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OVERDUE_PATIENCE_S = 5
 """A loop that runs fires a timer within a second or two of its tick; later than this it is overdue."""
 BREAKER_THRESHOLD = 5
+BEHIND = "the file is behind what it had reached: an older copy was put back"
 
 
 class Arming(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +63,17 @@ class FailedGroup(msgspec.Struct, frozen=True, kw_only=True):
     step: str
     runs: int
     requires: str
+    example: str
+
+
+class HeldGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Runs that the gate holds, of one plan, reason and step. `until`: when the first is asked again; None: a person must act."""
+
+    plan: str
+    reason: str
+    step: str
+    runs: int
+    until: Instant | None
     example: str
 
 
@@ -112,6 +124,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     holds: tuple[HoldRow, ...]
     runs: dict[str, int]
     plans: dict[str, dict[str, int]]
+    held: tuple[HeldGroup, ...]
     failed: tuple[FailedGroup, ...]
     inbox: Inbox
     overdue: Overdue | None
@@ -134,11 +147,7 @@ def arming_of(view: View, state_dir: StateDir | None = None) -> Arming:
     if isinstance(agreement, TipAgrees):
         return Arming(armed=True, why="", incarnation=view.incarnation)
     behind = isinstance(agreement, TipAhead)
-    why = (
-        "the file is behind what it had reached"
-        if behind
-        else "the tip outside the file is missing or of another history"
-    )
+    why = BEHIND if behind else "the tip outside the file is missing or of another history"
     return Arming(armed=False, why=why, incarnation=view.incarnation)
 
 
@@ -174,6 +183,7 @@ def status(view: View, *, now: int | None = None, state_dir: StateDir | None = N
             holds=tuple(_hold(hold, queue, times) for hold in view.state.holds),
             runs={status: sum(row[2] for row in counts if row[0] == status) for status in STATUSES},
             plans=_by_plan(counts),
+            held=_held(view, times),
             failed=_failed(view),
             inbox=_inbox(view, tick, times),
             overdue=_overdue(view, tick, times),
@@ -216,6 +226,21 @@ def _hold(hold: Hold, queue: tuple[QueueRow, ...], times: Times) -> HoldRow:
     )
 
 
+def _held(view: View, times: Times) -> tuple[HeldGroup, ...]:
+    groups = [
+        HeldGroup(
+            plan=plan,
+            reason=reason or "",
+            step=step or "",
+            runs=count,
+            until=times.when(due),
+            example=run_by_number(view, first),
+        )
+        for plan, reason, step, count, first, due in view.database.execute(_queries().select_stuck_groups, ("HELD",))
+    ]
+    return tuple(sorted(groups, key=lambda group: (-group.runs, group.plan, group.reason, group.step)))
+
+
 def _failed(view: View) -> tuple[FailedGroup, ...]:
     groups = [
         FailedGroup(
@@ -226,7 +251,7 @@ def _failed(view: View) -> tuple[FailedGroup, ...]:
             requires=requires(reason or ""),
             example=run_by_number(view, first),
         )
-        for plan, reason, step, count, first in view.database.execute(_queries().select_failed_groups)
+        for plan, reason, step, count, first, _ in view.database.execute(_queries().select_stuck_groups, ("FAILED",))
     ]
     return tuple(sorted(groups, key=lambda group: (-group.runs, group.plan, group.reason, group.step)))
 

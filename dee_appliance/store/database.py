@@ -197,8 +197,12 @@ class Database:
                         progress(backup.page_count - backup.remaining, backup.page_count)
             # At rest: a copy can then be read where nothing can be written beside it. The first writer makes it WAL again.
             target.execute("PRAGMA journal_mode = DELETE").fetchall()
-        except (apsw.FullError, apsw.CantOpenError) as error:
-            raise HostError(f"the copy could not be written: {error}", where=str(draft.parent)) from error
+        except (apsw.FullError, apsw.CantOpenError, apsw.IOError) as error:
+            # SQLite keeps the text of a full disk with the other connection: here it is "not an error".
+            why = "the disk is full" if isinstance(error, apsw.FullError) else str(error)
+            raise HostError(
+                f"the copy could not be made: {why}", where=str(draft.parent), hint="choose a folder with more room"
+            ) from error
         except apsw.Error as error:
             self._translate(error)
             raise

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import apsw
 import msgspec
 
 from dee_appliance.errors import EvidenceError, HostError, Refused
 from dee_appliance.store.schema import APPLICATION_ID, FILE_FORMAT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\x00"
@@ -50,6 +47,14 @@ def shm_of(path: Path) -> Path:
     return path.with_name(path.name + "-shm")
 
 
+def refuse_to_replace(target: Path, *kept: Path) -> None:
+    """Raise Refused when writing to `target` would replace any database, or one of the files `kept` or what belongs to it."""
+    endings = ("", "-wal", "-shm", ".lock", ".toml")
+    named = {Path(f"{one}{ending}").resolve() for one in kept for ending in endings}
+    if target.resolve() in named or (target.is_file() and read_start(target).startswith(_MAGIC)):
+        raise Refused("that file would be overwritten", where=str(target), hint="name another file")
+
+
 def size_or_zero(path: Path) -> int:
     """Return the size of a file in bytes, 0 when there is none."""
     try:
@@ -72,7 +77,7 @@ def require_ours(path: Path, *, newer: bool = False) -> Header:
         raise HostError(
             f"the file has format {header.file_format}, made by a newer DEE; this one writes format {FILE_FORMAT}",
             where=where,
-            hint="update DEE; reading commands still work",
+            hint="update DEE; commands that only show something still work",
         )
     if header.missing_bytes and not header.wal_bytes:
         raise EvidenceError(

@@ -143,7 +143,9 @@ class InboxWriter:
             return sorted(row[0] for row in rows)
 
     def abandon(self, job: int) -> int:
-        """Delete the staged rows of a job and return how many there were."""
+        """Delete the staged rows of a job and return how many there were; none from a file that can be written no more."""
+        if self._database.failure is not None:
+            return 0
         with self._database.transaction():
             return len(self._database.execute(self._queries.delete_staged, (_staged(job),)))
 

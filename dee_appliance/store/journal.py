@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import apsw
 import msgspec
 from blake3 import blake3
 from msgspec.structs import replace
@@ -154,14 +155,17 @@ class Journal:
 
     def flush(self) -> None:
         """Write collected rows. Must be called before the commit."""
-        if self._inputs:
-            self.database.many(self._queries.append_input, self._inputs)
-            self._inputs.clear()
-        if self._given_rows:
-            self.database.many(self._queries.append_given, self._given_rows)
-            self._given_rows.clear()
-        self.state.flush()
-        self.chain.flush()
+        try:
+            if self._inputs:
+                self.database.many(self._queries.append_input, self._inputs)
+                self._inputs.clear()
+            if self._given_rows:
+                self.database.many(self._queries.append_given, self._given_rows)
+                self._given_rows.clear()
+            self.state.flush()
+            self.chain.flush()
+        except apsw.ConstraintError as error:
+            raise self._contradiction(error) from error
 
     def take_permits(self) -> list[Permit]:
         """Return the permits that the gate made since the last call. They count only once the transaction has committed."""
@@ -195,10 +199,21 @@ class Journal:
         row = InputRow(
             seq=seq, tick=max(tick, self.last_tick), received=received, source=source, kind=kind, payload=payload
         )
-        outcome = self.apply(row)
+        try:
+            outcome = self.apply(row)
+        except apsw.ConstraintError as error:
+            raise self._contradiction(error) from error
         if brought is not None:
             self._keep(seq, brought.vault, refused=outcome.startswith("rejected:"))
         return seq, outcome
+
+    def _contradiction(self, error: apsw.ConstraintError) -> EvidenceError:
+        """What the kernel decided does not fit into the tables: they are not those that the inputs gave."""
+        return EvidenceError(
+            f"the tables contradict each other: {error}",
+            where=str(self.database.path),
+            hint="keep the file; run `dee verify --state`",
+        )
 
     def _keep(self, seq: int, vault: dict[str, dict[str, str]], *, refused: bool) -> None:
         """Put personal data into the vault, if they are somebody's who can be erased: not of strangers, nor after an erasure.

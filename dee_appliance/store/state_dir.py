@@ -100,7 +100,7 @@ class StateDir:
         """Say whether the arming record names exactly this file, in this incarnation, on this host."""
         text = _read(self._folder(lineage) / "arming")
         if text is None:
-            return Disarmed("this file was never armed on this host")
+            return Disarmed("this file is not armed on this host")
         try:
             record = msgspec.json.decode(text, type=_Arming)
         except msgspec.DecodeError:

@@ -2,10 +2,11 @@
 -- Runs by status and plan.
 SELECT status, plan, count(*) FROM run GROUP BY status, plan ORDER BY status, plan;
 
--- name: select_failed_groups
--- Failed runs by plan, reason and step, with the first of each.
-SELECT plan, json_extract(body, '$.reason') AS reason, json_extract(body, '$.step') AS step, count(*), min(run_no)
-FROM run WHERE status = 'FAILED' GROUP BY plan, reason, step ORDER BY plan, reason, step;
+-- name: select_stuck_groups
+-- Runs of a status (FAILED, HELD) by plan, reason and step, with the first of each and the tick at which one moves by itself.
+SELECT plan, json_extract(body, '$.reason') AS reason, json_extract(body, '$.step') AS step, count(*), min(run_no),
+       min(json_extract(body, '$.due'))
+FROM run WHERE status = ? GROUP BY plan, reason, step ORDER BY plan, reason, step;
 
 -- name: select_inbox_depth
 -- What waits to be admitted by a tick.

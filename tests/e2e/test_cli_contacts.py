@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import apsw
 import pytest
-from terminal import Terminal, serve_all
+from terminal import PROGRAM, ROOT, Terminal, serve_all
 
 DIRTY = """customer_id,first_name,email
 K-5,Eve,eve@good.example.com
@@ -110,6 +112,34 @@ def test_an_import_that_makes_no_sense_changes_nothing(desk: Terminal, words: tu
     assert "fault of the program" not in said.err
     assert entries(desk) == before
     assert (desk.folder / "contacts.csv").read_bytes() == contacts
+
+
+@pytest.mark.slow
+def test_a_file_that_cannot_grow_is_told_once_and_loses_nothing(desk: Terminal) -> None:
+    desk.write("many.csv", "email\n" + "".join(f"p{number}@good.example.com\n" for number in range(3_000)))
+    before = entries(desk)
+    blocks = desk.file.stat().st_size // 512 + 200
+    program = f"ulimit -f {blocks}; {' '.join(PROGRAM)} contact import many.csv"
+    done = subprocess.run(
+        ["sh", "-c", program],
+        cwd=desk.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the file could not be read or written" in done.stderr
+    assert "end this process" not in done.stderr
+    assert entries(desk) == before
+    assert desk.ok("contact", "import", "many.csv", "--json").record()["new"] == 3_000
+
+
+def test_a_list_that_is_cut_says_so(desk: Terminal) -> None:
+    said = desk.ok("contact", "find", "good.example.com", "--limit", 1)
+    assert said.out.count("@good.example.com") == 1
+    assert "there are more: the first 1 are shown" in said.err
+    assert desk.ok("contact", "find", "good.example.com", "--limit", 2).err == ""
 
 
 def test_hostile_cells_do_not_reach_the_terminal(desk: Terminal) -> None:
@@ -275,6 +305,11 @@ def test_an_address_can_be_suppressed_before_anybody_has_it(desk: Terminal) -> N
         (("consent", "grant", "K-99", "--channel", "email"), 1),
         (("consent", "revoke", "K-99", "--channel", "email"), 1),
         (("suppress", "add", "a@@b"), 1),
+        (("suppress", "add", ""), 1),
+        (("suppress", "add", "12065550101"), 1),
+        (("suppress", "add", "Ada"), 1),
+        (("suppress", "lift", "Ada"), 1),
+        (("suppress", "check", "12065550101"), 1),
         (("suppress", "add", "K-1", "--reason", "free text"), 2),
         (("suppress", "add", "K-1", "--plan", "nope"), 1),
         (("suppress", "add", "K-1", "--plan", "welcome", "--channel", "sms"), 2),

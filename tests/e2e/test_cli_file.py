@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 
 import pytest
-from terminal import Terminal, serve_all
+from terminal import PROGRAM, ROOT, Terminal, serve_all
 
 from dee_appliance.kernel.e1.file_input import SETTINGS
 from dee_appliance.runtime.clock import WallClock
@@ -83,7 +85,7 @@ def test_an_armed_file_sends_and_says_what_became_of_it(desk: Terminal) -> None:
 def test_a_file_that_was_never_armed_sends_nothing(desk: Terminal) -> None:
     desk.ok("enroll", "welcome", "--all", "--var", "day=2026-12-24")
     said = desk.ok("serve", "--until-idle", "--json").record()
-    assert said["sends"] == "disarmed, this file was never armed on this host"
+    assert said["sends"] == "disarmed, this file is not armed on this host"
     assert said["idle"] is True
     assert outbox(desk) == []
     assert {row["status"] for row in desk.runs()} == {"ACTIVE"}
@@ -381,3 +383,75 @@ def test_a_smtp_server_that_is_not_there_is_ill(desk: Terminal) -> None:
     assert told["channel email"]["ok"] is False
     assert "certificates" in told
     assert "hunter2" not in json.dumps(told)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("contact", "import", "dirty.csv", "--allow-rejects", "--rejects"),
+        ("contact", "import", "dirty.csv", "--dry-run", "--rejects"),
+        ("plan", "graph", "welcome", "--out"),
+        ("export", "RUN", "--out"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_what_a_command_writes_never_replaces_a_database_or_what_it_was_made_of(
+    desk: Terminal, words: tuple[str, ...]
+) -> None:
+    desk.write("dirty.csv", "email\nnot-an-address\nfay@good.example.com\n")
+    desk.ok("enroll", "welcome", "--contact", "K-1", "--var", "day=2026-12-24")
+    desk.ok("snapshot", "backup.db")
+    told = [desk.run_of("K-1") if word == "RUN" else word for word in words]
+    for name in ("desk.db", "./desk.db", "desk.db.lock", "desk.db.toml", "backup.db"):
+        before = (desk.folder / name).read_bytes()
+        said = desk.dee(*told, name)
+        assert (said.code, said.out) == (1, "")
+        assert "would be overwritten" in said.err
+        assert (desk.folder / name).read_bytes() == before
+
+
+def test_a_graph_never_replaces_its_plan(desk: Terminal) -> None:
+    before = (desk.folder / "plan.toml").read_bytes()
+    assert "would be overwritten" in desk.dee("plan", "graph", "plan.toml", "--out", "plan.toml").err
+    assert (desk.folder / "plan.toml").read_bytes() == before
+
+
+def test_a_log_in_which_nothing_fits_says_so(desk: Terminal) -> None:
+    said = desk.ok("log", "--action", "hlat")
+    assert (said.out, said.err) == ("", "no entry fits\n")
+
+
+def test_a_look_at_the_health_changes_nothing(desk: Terminal) -> None:
+    before = sorted(desk.folder.rglob("*"))
+    assert desk.ok("health").out.count("✔ channel") == 3
+    assert [path for path in sorted(desk.folder.rglob("*")) if path not in before] == []
+
+
+def test_a_backup_that_was_put_back_is_no_healthy_file(desk: Terminal) -> None:
+    desk.ok("arm")
+    desk.ok("snapshot", "backup.db")
+    desk.ok("halt")
+    assert desk.ok("health").out.count("✘") == 0
+    shutil.copy(desk.folder / "backup.db", desk.file)
+    said = desk.dee("health")
+    assert said.code == 1
+    assert "✘ armed            no: the file is behind what it had reached: an older copy was put back" in said.out
+    assert "disarmed: the file is behind what it had reached: an older copy was put back" in desk.ok("status").out
+
+
+@pytest.mark.slow
+def test_a_copy_that_finds_no_room_leaves_nothing_and_does_not_blame_the_file(desk: Terminal) -> None:
+    before = sorted(desk.folder.iterdir())
+    program = f"ulimit -f 100; {' '.join(PROGRAM)} snapshot copy.db"
+    done = subprocess.run(
+        ["sh", "-c", program],
+        cwd=desk.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the copy could not be made" in done.stderr
+    assert f"where: {desk.folder}\n" in done.stderr
+    assert sorted(desk.folder.iterdir()) == before

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 from cli_reference import REFERENCE, commands, reference
-from terminal import PROGRAM, Terminal
+from terminal import PROGRAM, ROOT, Terminal
 
 from dee_appliance import __version__
 from dee_appliance.cli import main
@@ -311,3 +311,18 @@ def test_a_signal_ends_the_loop_cleanly(desk: Terminal, number: signal.Signals) 
         out, err = process.communicate(timeout=60)
     told = json.loads(out)
     assert (process.returncode, err, told["stopped"], told["idle"]) == (0, "", True, False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_fault_of_the_program(desk: Terminal, closed: str) -> None:
+    program = f"{' '.join(PROGRAM)} status {closed}"
+    done = subprocess.run(
+        ["sh", "-c", program],
+        cwd=desk.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (b"entries" in done.stdout) == (">&-" not in closed.replace("2>&-", ""))

@@ -226,3 +226,15 @@ def test_a_strangers_file_is_looked_at_with_every_guard(past: Terminal) -> None:
     assert "assurance  chain\n" in past.ok("verify", "--untrusted", "--db", copy).out
     past.ok("replay", "--untrusted", "--db", copy)
     assert sorted(path.name for path in Path(past.folder).glob("strange.db*")) == ["strange.db"]
+
+
+def test_tables_that_contradict_each_other_are_said_to_and_nothing_is_written(desk: Terminal) -> None:
+    desk.ok("enroll", "welcome", "--contact", "K-1", "--var", "day=2026-12-24")
+    desk.ok("run", "cancel", desk.run_of("K-1"))
+    tamper(desk, "DELETE FROM enrolment")
+    before = desk.ok("status", "--json").record()["entries"]
+    said = desk.dee("enroll", "welcome", "--contact", "K-1", "--var", "day=2026-12-24")
+    assert said.code == 4
+    assert "the tables contradict each other" in said.err
+    assert "dee verify --state" in said.err
+    assert desk.ok("status", "--json").record()["entries"] == before

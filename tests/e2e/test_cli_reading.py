@@ -292,6 +292,7 @@ def test_the_status_says_what_needs_a_person(dee: Terminal) -> None:
     assert "disarmed: simulated files are never armed" in text
     assert "runs      ACTIVE 1 · HELD 1 · PAUSED 1 · FAILED 4 · COMPLETED 4 · CANCELLED 1" in text
     assert "‖ hold    halt (plan:notice) until a person releases it: dee release, 1 send waits" in text
+    assert "‖ held    1 × welcome: outside_hours(ring) until 20" in text
     assert "✘ failed  1 × welcome: outcome_unknown(hello), first run_" in text
     assert "0.08 USD settled, 0.01 USD reserved of 5.00 USD, 4.91 USD left" in text
 

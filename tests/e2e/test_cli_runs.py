@@ -200,3 +200,21 @@ def test_an_outcome_that_the_task_does_not_know_names_those_it_does(busy: Termin
     done = busy.dee("task", "done", busy.run_of("K-4"), "well")
     assert done.code == 1
     assert "(no_task)" in done.err
+
+
+@pytest.mark.parametrize("contact", ["K-1", "K-3", "K-4"])
+def test_every_command_that_is_offered_can_be_typed_as_it_stands(busy: Terminal, contact: str) -> None:
+    offered = [
+        one["command"] for one in busy.ok("run", "show", busy.run_of(contact), "--json").record()["next"]["choices"]
+    ]
+    assert offered
+    busy.ok("disarm")  # an armed file notices that an older state was put back
+    kept = busy.file.read_bytes()
+    for command in offered:
+        busy.file.write_bytes(kept)
+        assert busy.ok(*command.split()[1:]).out.endswith(": 1 runs\n")
+
+
+def test_a_loop_that_ends_says_until_when_nothing_is_left_to_do(busy: Terminal) -> None:
+    due = busy.ok("status", "--json").record()["next_due"]["utc"]
+    assert busy.ok("serve", "--until-idle").out == f"nothing is left to do before {due}\n"

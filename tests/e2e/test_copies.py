@@ -15,6 +15,7 @@ from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
 from dee_appliance.kernel.e1.input import SuppressionSet, encode_input
 from dee_appliance.replay.verify import verify
 from dee_appliance.runtime.appliance import open_appliance
+from dee_appliance.runtime.reports_status import BEHIND
 from dee_appliance.store.inbox import InboxRow, append_inbox
 from dee_appliance.store.lock import lock_file
 from dee_appliance.store.state_dir import StateDir
@@ -193,7 +194,7 @@ def test_a_file_on_another_host_is_disarmed(original: Engine, tmp_path: Path) ->
 
 def test_a_file_without_its_memory_outside_is_disarmed(original: Engine, tmp_path: Path) -> None:
     other = tmp_path / "fresh"
-    assert why_disarmed(original.path, other) == "this file was never armed on this host"
+    assert why_disarmed(original.path, other) == "this file is not armed on this host"
     Engine(original.path, state_dir=StateDir(other)).serve(until_idle=True)
     assert len(sent(original.path)) == FIRST
 
@@ -253,7 +254,7 @@ def test_a_rolled_back_file_does_not_run_and_names_what_it_has_forgotten(rolled_
     assert "behind what it had reached" in told
     assert f"{LATER} sends" in told
     assert all(key in told for key in keys)
-    assert why_disarmed(rolled_back.path) == "the file is behind what it had reached"
+    assert why_disarmed(rolled_back.path) == BEHIND
 
 
 def contents(engine: Engine) -> tuple[int, int, int]:

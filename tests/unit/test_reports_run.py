@@ -200,7 +200,7 @@ def test_an_unknown_outcome_offers_to_resolve_it(report_file: ReportFile) -> Non
     assert [choice.command.split(" ", 4)[4:] for choice in found.choices] == [
         ["--as delivered"],
         ["--as not-delivered"],
-        ["--as resend"],
+        ["--as resend --accept-duplicate-risk"],
         [],
     ]
 
@@ -249,7 +249,8 @@ def test_every_reason_of_the_kernel_has_words() -> None:
 def test_the_verbs_that_are_offered_are_those_that_work(report_file: ReportFile, tmp_path: Path, name: str) -> None:
     run = report_file.run(name)
     offered = {
-        choice.command.partition(run)[0].split()[2] + choice.command.partition(run)[2]
+        choice.command.partition(run)[0].split()[2]
+        + choice.command.partition(run)[2].removesuffix(" --accept-duplicate-risk")
         for choice in show(report_file, name).next.choices
     }
     verbs: list[tuple[VerbName, Choice]] = [

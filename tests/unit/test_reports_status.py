@@ -12,6 +12,7 @@ from dee_appliance import Engine
 from dee_appliance.errors import Refused
 from dee_appliance.runtime.clock import SetClock
 from dee_appliance.runtime.reports import BudgetReport, StatusReport, arming_of, budget_show, disarmed_reason, status
+from dee_appliance.runtime.reports_status import BEHIND
 from dee_appliance.store.inbox import InboxRow, InboxWriter
 from dee_appliance.store.lock import LoopLock
 from dee_appliance.store.state_dir import StateDir
@@ -48,7 +49,7 @@ def test_the_wall_clock_means_nothing_to_a_simulated_file(report_file: ReportFil
 def test_a_real_file_is_armed_only_where_somebody_armed_it(tmp_path: Path) -> None:
     states, clock = StateDir(tmp_path / "state"), SetClock(START)
     engine = Engine.create(tmp_path / "x.db", start=START, clock=clock, state_dir=states)
-    assert arming(engine, states) == (False, "this file was never armed on this host", 0)
+    assert arming(engine, states) == (False, "this file is not armed on this host", 0)
     engine.arm()
     assert arming(engine, states) == (True, "", 1)
     engine.snapshot(tmp_path / "copy.db")
@@ -65,7 +66,7 @@ def test_a_file_behind_its_tip_is_not_armed(tmp_path: Path) -> None:
     shutil.copy(engine.path, tmp_path / "older.db")
     engine.halt()
     shutil.copy(tmp_path / "older.db", engine.path)
-    assert arming(engine, states)[:2] == (False, "the file is behind what it had reached")
+    assert arming(engine, states)[:2] == (False, BEHIND)
 
 
 def arming(engine: Engine, states: StateDir) -> tuple[bool, str, int]:
@@ -122,6 +123,13 @@ def test_failed_runs_are_grouped_by_why_and_say_what_they_need(report_file: Repo
     }
     assert groups["outcome_unknown", "hello"].example == report_file.run("ben")
     assert groups["rejected_permanent", "hello"].requires == "manual retry or policy resolution"
+
+
+def test_held_runs_are_grouped_by_why_and_say_until_when(report_file: ReportFile) -> None:
+    (group,) = look(report_file).held
+    assert (group.plan, group.reason, group.step, group.runs) == ("welcome", "outside_hours", "ring", 1)
+    assert group.until is not None
+    assert group.example == report_file.run("hana")
 
 
 def test_a_hold_says_how_many_wait_behind_it(report_file: ReportFile) -> None:

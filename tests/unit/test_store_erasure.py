@@ -81,6 +81,18 @@ def test_a_value_still_waiting_in_the_inbox_is_told_apart(writer: Database) -> N
     assert (report.searched, report.shared) == (0, 1)
 
 
+def test_an_import_that_was_never_finished_keeps_nothing_of_whom_is_erased(path: Path, writer: Database) -> None:
+    insert = (
+        "INSERT INTO inbox (source, received, ready, kind, payload, private) VALUES ('import', 1, -7, 'k', '{}', ?)"
+    )
+    for address in (NEEDLE.decode(), "somebody.else@example.org"):
+        writer.execute(insert, (address,))
+    report = finish_erasure(writer, [NEEDLE])
+    assert (report.state, report.searched, report.shared) == ("done", 1, 0)
+    assert not on_disk(path, NEEDLE)
+    assert writer.execute("SELECT private FROM inbox ORDER BY id") == [("somebody.else@example.org",)]
+
+
 def test_values_too_short_to_prove_anything_are_counted(writer: Database) -> None:
     report = finish_erasure(writer, [b"Ann", b"", b"Ann"])
     assert (report.state, report.searched, report.too_short) == ("done", 0, 2)

@@ -88,11 +88,11 @@ def test_a_folder_that_cannot_be_written_is_a_storage_failure(tmp_path: Path, pa
 
 
 def test_a_file_is_disarmed_until_it_is_armed(state: StateDir, path: Path) -> None:
-    assert "never armed" in reason_of(state.arming_state(path, LINEAGE, 1))
+    assert "not armed" in reason_of(state.arming_state(path, LINEAGE, 1))
     state.arm(path, LINEAGE, 1)
     assert state.arming_state(path, LINEAGE, 1) == Armed()
     state.disarm(LINEAGE)
-    assert "never armed" in reason_of(state.arming_state(path, LINEAGE, 1))
+    assert "not armed" in reason_of(state.arming_state(path, LINEAGE, 1))
     state.disarm(LINEAGE)
 
 
@@ -121,7 +121,7 @@ def test_an_older_or_newer_incarnation_is_disarmed(state: StateDir, path: Path) 
 def test_another_lineage_is_disarmed(state: StateDir, path: Path) -> None:
     state.arm(path, LINEAGE, 1)
     other = bytes(16)
-    assert "never armed" in reason_of(state.arming_state(path, other, 1))
+    assert "not armed" in reason_of(state.arming_state(path, other, 1))
     shutil.copytree(state.root / LINEAGE.hex(), state.root / other.hex())
     assert "another file" in reason_of(state.arming_state(path, other, 1))
 
