@@ -1,7 +1,7 @@
 """Changes of state tables that are collected and written many at a time: before a query reads their table, and before a commit.
 
-A statement that runs once for many rows costs half of what as many statements cost, and a row that changes three times in a turn is
-written once. Here lives what is not written yet, and nothing else; State decides when it must be.
+A statement that runs once for many rows costs half of what as many statements cost, and a row that changes three
+times in a turn is written once. Here lives what is not written yet, and nothing else; State decides when it must be.
 """
 
 from __future__ import annotations

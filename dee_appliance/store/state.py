@@ -348,7 +348,9 @@ class State:
         if contact not in self._links:
             if len(self._links) >= CONTACTS_KEPT:
                 self._links.clear()
-            row = self._collected.heads.get(contact) or self._database.one(self._queries.select_contact_chain, (contact,))
+            row = self._collected.heads.get(contact) or self._database.one(
+                self._queries.select_contact_chain, (contact,)
+            )
             self._links[contact] = None if row is None else (row[0], row[1])
         return self._links[contact]
 

@@ -228,6 +228,7 @@ def test_a_strangers_file_is_looked_at_with_every_guard(past: Terminal) -> None:
     assert sorted(path.name for path in Path(past.folder).glob("strange.db*")) == ["strange.db"]
 
 
+@pytest.mark.breaks_its_file
 def test_tables_that_contradict_each_other_are_said_to_and_nothing_is_written(desk: Terminal) -> None:
     desk.ok("enroll", "welcome", "--contact", "K-1", "--var", "day=2026-12-24")
     desk.ok("run", "cancel", desk.run_of("K-1"))
