@@ -6,6 +6,9 @@ zero is not recorded. The branch looks at what the first send answered. By defau
 (three recorded operations in a workflow); with `--branch step` it is a step of its own (four), as DBOS wants it whenever a branch
 reads something from outside.
 
+With `--way queue` the workflows wait in a queue of DBOS and at most 32 run at a time, which is how a program runs many that
+sleep in between, and the shape of our own workload: enrolments that wait in an inbox, at most 32 sends in flight.
+
 After the stopwatch the file is counted: each workflow must be there with all its operations, or nothing is reported.
 """
 
@@ -16,6 +19,7 @@ import contextlib
 import os
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +31,10 @@ APP: Final = "dee-bench-peer"
 FILE: Final = "dee_bench_peer.sqlite"
 """What DBOS makes of the name of the application, in the working directory."""
 WARM_UP: Final = 20
+QUEUE: Final = "outreach"
+IN_FLIGHT: Final = 32
+SHORTEST_POLLING_S: Final = 0.1
+"""How often its worker looks into the queue; it starts as many as there are places at each look."""
 SHORTEST_RECORDED_SLEEP_S: Final = 1e-6
 
 
@@ -60,7 +68,20 @@ def outreach_with_recorded_branch(contact: str) -> str:
     return send(contact, recorded_choose(outcome))
 
 
-def measure(name: str, n: int, *, wal: bool, branch_is_step: bool) -> None:
+def _call(run: Callable[[str], str], n: int) -> None:
+    """One after the other, in this thread."""
+    for ordinal in range(n):
+        run(f"contact-{ordinal:08d}")
+
+
+def _enqueue(run: Callable[[str], str], n: int) -> None:
+    """All into the queue, then wait for each."""
+    handles = [DBOS.enqueue_workflow(QUEUE, run, f"contact-{ordinal:08d}") for ordinal in range(n)]
+    for handle in handles:
+        handle.get_result()
+
+
+def measure(name: str, n: int, *, wal: bool, branch_is_step: bool, queued: bool) -> None:
     """Run `n` workflows in the working directory and print the figures."""
     if wal:
         with contextlib.closing(sqlite3.connect(FILE)) as file:
@@ -71,9 +92,10 @@ def measure(name: str, n: int, *, wal: bool, branch_is_step: bool) -> None:
     run = outreach_with_recorded_branch if branch_is_step else outreach
     for ordinal in range(WARM_UP):
         run(f"warm-{ordinal:08d}")
+    if queued:
+        DBOS.register_queue(QUEUE, worker_concurrency=IN_FLIGHT, polling_interval_sec=SHORTEST_POLLING_S)
     with Stopwatch() as watch:
-        for ordinal in range(n):
-            run(f"contact-{ordinal:08d}")
+        (_enqueue if queued else _call)(run, n)
     DBOS.destroy()
     _check_recorded(n + WARM_UP, operations_each=4 if branch_is_step else 3, journal="wal" if wal else "delete")
     watch.figures(name, n).print()
@@ -99,12 +121,15 @@ def main() -> None:
         "--branch", choices=("plain", "step"), default="plain", help="whether the branch is recorded"
     )
     arguments.add_argument("--wal", action="store_true", help="switch its file to WAL first, which is not its default")
+    arguments.add_argument("--way", choices=("call", "queue"), default="call", help="called directly, or from a queue")
     given = arguments.parse_args()
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="dee-bench-") as folder:
         os.chdir(folder)
         try:
-            measure(given.name, given.n, wal=given.wal, branch_is_step=given.branch == "step")
+            measure(
+                given.name, given.n, wal=given.wal, branch_is_step=given.branch == "step", queued=given.way == "queue"
+            )
         finally:
             os.chdir(before)
 

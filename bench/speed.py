@@ -34,6 +34,7 @@ from bench.harness import (
 
 SIDES: Final = (
     Side(name="dbos", module="bench.peer_dbos", unit="workflow", needs=("dbos",)),
+    Side(name="dbos_queue", module="bench.peer_dbos", unit="workflow", arguments=("--way", "queue"), needs=("dbos",)),
     Side(
         name="dbos_branch_step",
         module="bench.peer_dbos",
@@ -63,6 +64,7 @@ SIDES: Final = (
 )
 
 COMPARISONS: Final = (
+    Comparison(side="engine", against="dbos_queue", by="wall_s", at_least=50),
     Comparison(side="engine", against="dbos", by="wall_s", at_least=50),
     Comparison(side="engine", against="dbos_branch_step", by="wall_s"),
     Comparison(side="engine", against="dbos", by="cpu_s"),

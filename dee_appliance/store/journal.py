@@ -96,6 +96,10 @@ class InputRow(msgspec.Struct, frozen=True, kw_only=True):
     payload: str
 
 
+Needed = dict[tuple[str, str], list[tuple[str, str]]]
+"""By digest of a plan and channel: the counters that its rules read. The same for every candidate of one pull."""
+
+
 class Brought(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an inbox row carries beside its payload: personal data for the vault, documents by digest as (kind, body)."""
 
@@ -334,14 +338,15 @@ class Journal:
     # ---- the dispatch pull ----
 
     def _pull(self, row: InputRow, value: Pull, cause: Cause) -> str:
+        needed: Needed = {}
         for ordinal, queued in enumerate(self.state.queue(value.channel, value.n)):
             attempt = self.state.attempt(queued.send_key, queued.attempt)
             # An earlier candidate of this pull may have stopped the queue, or ended this run.
             if attempt is not None and attempt.state == "INTENDED" and not self._held(attempt):
-                self._candidate(row, ordinal, attempt, cause)
+                self._candidate(row, ordinal, attempt, cause, needed=needed)
         return "done"
 
-    def _candidate(self, row: InputRow, ordinal: int, attempt: Attempt, cause: Cause) -> None:
+    def _candidate(self, row: InputRow, ordinal: int, attempt: Attempt, cause: Cause, *, needed: Needed) -> None:
         snapshot = self.state.snapshot(row.tick, attempt.contact, run_no=attempt.run_no, about=attempt)
         run = next(one for one in snapshot.runs if one.no == attempt.run_no)
         plans = self.state.plans_of(snapshot)
@@ -350,7 +355,10 @@ class Journal:
         policy, policy_entry = self.state.policy()
         zones = self.state.zones()
         rules = self.state.rules(plan, attempt.channel)
-        wanted = counters_needed(rules, plan.plan, attempt.channel, zones, row.tick)
+        wanted = needed.get((run.digest, attempt.channel))
+        if wanted is None:
+            wanted = counters_needed(rules, plan.plan, attempt.channel, zones, row.tick)
+            needed[run.digest, attempt.channel] = wanted
         guests = self.state.settings.get("trial.guests", [])
         shared = GateShared(
             policy=policy,

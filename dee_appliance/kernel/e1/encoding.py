@@ -96,8 +96,7 @@ def prefixed(*parts: bytes) -> bytes:
     pieces = [len(parts).to_bytes(8, "little")]
     for part in parts:
         length = len(part)
-        pieces.append(_LENGTHS[length] if length < SHORT else length.to_bytes(8, "little"))
-        pieces.append(part)
+        pieces += (_LENGTHS[length] if length < SHORT else length.to_bytes(8, "little"), part)
     return b"".join(pieces)
 
 

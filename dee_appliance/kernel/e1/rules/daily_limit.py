@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dee_appliance.kernel.e1.civil_time import (
     OutOfRange,
     UnknownZone,
@@ -20,10 +22,15 @@ def counter_of(rule: DailyLimitRule, channel: Channel, plan: str, zones: ZoneTab
     """Return name and bucket (the local date) of the counter that this send would add to; no bucket if no date is known there."""
     owner = {"file": "", "channel": f":{channel}", "plan": f":{plan}"}[rule.scope]
     try:
-        year, month, day = civil_from_days(local_day(zones, rule.zone, tick))
+        return f"{rule.id}{owner}", _date(local_day(zones, rule.zone, tick))
     except (UnknownZone, OutOfRange):
         return f"{rule.id}{owner}", ""
-    return f"{rule.id}{owner}", f"{year:04d}-{month:02d}-{day:02d}"
+
+
+@lru_cache(maxsize=64)  # every send of a day asks for the same one, or for that of another zone
+def _date(days: int) -> str:
+    year, month, day = civil_from_days(days)
+    return f"{year:04d}-{month:02d}-{day:02d}"
 
 
 def ask(rule: DailyLimitRule, question: Question) -> RuleAnswer:
