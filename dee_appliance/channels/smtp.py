@@ -139,13 +139,18 @@ class SmtpAdapter:
         return "cannot_tell"
 
     def health(self) -> HealthReport:
-        """Connect, greet, encrypt and authenticate, then leave. Waits as long as the time-outs say."""
+        """Connect, greet, encrypt and authenticate, then leave. Waits at most `timeouts.health_s` in all."""
         endpoint, problem = self._endpoint()
         if endpoint is None:
             return HealthReport(ok=False, code=problem.code, peer=self.peer(), note=problem.note)
         probe = Connection(endpoint, self._selector, self._clock)
+        end = self._clock() + self._options.timeouts.health_s
         while not (probe.closed or probe.dialogue.phase is Phase.IDLE):
-            self._select(max(0.0, probe.deadline - self._clock()))
+            if self._clock() >= end:
+                note = f"no answer in phase {probe.dialogue.phase.value}"
+                probe.give_up()
+                return HealthReport(ok=False, code="timeout", peer=self.peer(), note=note)
+            self._select(max(0.0, min(probe.deadline, end) - self._clock()))
             probe.expire(self._clock())
         if not probe.closed:
             probe.give_up()

@@ -59,6 +59,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     end_s: float = 600
     reset_s: float = 60
     idle_s: float = 30
+    health_s: float = 20
+    """How long a look at the server may take in all: a person waits for it."""
 
     def of(self, phase: Phase) -> float:
         """How long this phase may last; in the body, how long one block may take."""

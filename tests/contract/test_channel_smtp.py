@@ -436,6 +436,14 @@ def test_health_tells_what_a_message_would_meet(phase: str, action: str, code: s
     assert str(server.port) in report.peer
 
 
+def test_health_does_not_wait_as_long_as_a_message_would() -> None:
+    with FaultyServer("ehlo", "hang") as server:
+        adapter = adapter_for(server.port, timeouts=Timeouts(health_s=0.2))
+        report = adapter.health()
+        adapter.close()
+    assert (report.ok, report.code, report.note) == (False, "timeout", "no answer in phase ehlo")
+
+
 def test_health_of_a_server_that_is_not_there() -> None:
     with FaultyServer("greeting", "hang") as server:
         port = server.port
