@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.policy import Rule
 
 
+DATES_SHOWN = 4
+"""How many closed dates a line names; `--json` has them all."""
+
+
 @command()
 def show(session: Session) -> None:
     """Show the policy in force: its rules in the order in which the gate asks them, and the rate card.
@@ -82,8 +86,14 @@ def _week(hours: Hours) -> str:
     for spans, which in days.items():
         times = " and ".join(f"{format_second_of_day(a)}-{format_second_of_day(b)}" for a, b in spans)
         told.append(f"{format_weekdays(which)} {times}")
-    closed = f", closed on {len(hours.closed_dates)} dates" if hours.closed_dates else ""
-    return ("; ".join(told) or "never") + closed
+    return ("; ".join(told) or "never") + _closed(hours.closed_dates)
+
+
+def _closed(dates: tuple[str, ...]) -> str:
+    if not dates:
+        return ""
+    more = f" and on {len(dates) - DATES_SHOWN} other dates" if len(dates) > DATES_SHOWN else ""
+    return f", closed on {', '.join(dates[:DATES_SHOWN])}{more}"
 
 
 @command(acts=True)

@@ -19,9 +19,23 @@ from dee_appliance.store.inbox import InboxRow
 if TYPE_CHECKING:
     from dee_appliance.runtime.clock import Clock
     from dee_appliance.store.journal import Journal
+    from dee_appliance.store.state import State
 
 SOURCE = "loop"
 SCOPE = "*"
+
+
+def undone_since(state: State) -> int | None:
+    """Return the tick since which the oldest thing waits that should have happened, None if there is none."""
+    ready = [queue[0].ready for channel in CHANNELS if (queue := state.queue(channel, 1))]
+    due = state.next_due()
+    return min(ready if due is None else [*ready, due], default=None)
+
+
+def longest_outage(state: State) -> int:
+    """Return after how many seconds with something undone a person is asked."""
+    setting = state.settings.get("clock.max_outage_s", MAX_OUTAGE_S)
+    return setting if isinstance(setting, int) else MAX_OUTAGE_S
 
 
 class Doubts:
@@ -30,16 +44,8 @@ class Doubts:
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
         self._clock = clock
-        setting = journal.state.settings.get("clock.max_outage_s", MAX_OUTAGE_S)
-        outage_s = setting if isinstance(setting, int) else MAX_OUTAGE_S
-        self._guard = ClockGuard(clock, journal.last_tick, undone_since=self._undone_since(), max_outage_s=outage_s)
-
-    def _undone_since(self) -> int | None:
-        """Return the tick since which the oldest thing waits that should have happened, None if there is none."""
-        state = self._journal.state
-        ready = [queue[0].ready for channel in CHANNELS if (queue := state.queue(channel, 1))]
-        due = state.next_due()
-        return min(ready if due is None else [*ready, due], default=None)
+        undone, outage_s = undone_since(journal.state), longest_outage(journal.state)
+        self._guard = ClockGuard(clock, journal.last_tick, undone_since=undone, max_outage_s=outage_s)
 
     def rows(self) -> list[InboxRow]:
         """Return the halts that are to be recorded before anything else happens, if any."""

@@ -17,6 +17,7 @@ from dee_appliance.channels.registry import open_adapter
 from dee_appliance.kernel.e1.civil_time import format_utc
 from dee_appliance.runtime.clock import MAX_SKEW_S, WallClock
 from dee_appliance.runtime.config import channel_configs, config_path, read_config
+from dee_appliance.runtime.doubts import longest_outage, undone_since
 from dee_appliance.runtime.reading import open_view
 from dee_appliance.runtime.reports_status import BEHIND, arming_of
 from dee_appliance.store.lock import holder
@@ -72,11 +73,11 @@ def check_clock(path: Path, clock: Clock | None = None) -> Iterator[Health]:
             yield Health(what="clock", ok=True, note=f"simulated, at {format_utc(view.last_tick)}")
             return
         behind = view.last_tick - now
-        outage = view.state.settings.get("clock.max_outage_s", 86_400)
+        undone = undone_since(view.state)
         if behind > MAX_SKEW_S:
             note = f"{behind} s behind the file's last entry: nothing is sent until it has caught up"
-        elif isinstance(outage, int) and -behind > outage:
-            note = "longer than the longest outage since the last entry: the loop will wait for `dee release`"
+        elif undone is not None and now - max(view.last_tick, undone) > longest_outage(view.state):
+            note = f"sends or waits are overdue since {format_utc(undone)}: the loop will wait for `dee release`"
         else:
             note = format_utc(now)
         yield Health(what="clock", ok=behind <= MAX_SKEW_S, note=note)

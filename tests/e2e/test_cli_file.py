@@ -322,7 +322,7 @@ prefix = "+49"
         "+49",
     ):
         assert words in shown
-    assert "closed on 1 dates" in shown
+    assert "closed on 2026-12-25" in shown
 
 
 def test_a_policy_with_mistakes_changes_nothing(desk: Terminal) -> None:
@@ -368,6 +368,16 @@ def test_a_clock_behind_the_file_is_ill(desk: Terminal, monkeypatch: pytest.Monk
     said = desk.dee("health", "--json")
     (clock,) = [record for record in said.records() if record["what"] == "clock"]
     assert (said.code, clock["ok"]) == (1, False)
+
+
+def test_a_long_silence_is_an_outage_only_when_something_was_to_be_done_in_it(
+    desk: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = WallClock().now()
+    with monkeypatch.context() as later:
+        later.setattr(WallClock, "now", lambda _: now + 10 * 86_400)
+        assert "dee release" not in desk.ok("health").out
+    desk.ok("enroll", "welcome", "--contact", "K-1", "--var", "day=2026-12-24")
     monkeypatch.setattr(WallClock, "now", lambda _: now + 10 * 86_400)
     assert "dee release" in desk.ok("health").out
 
