@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -164,6 +165,19 @@ class Terminal:
         with self.start(*words, **environment) as process:
             out, err = process.communicate(timeout=60)
             return Said(process.returncode, out, err)
+
+    def with_files_no_longer_than(self, blocks: int, *words: object) -> Said:
+        """Run a command whose files cannot grow beyond so many blocks of 512 bytes: a disk that fills up."""
+        command = shlex.join([*PROGRAM, *map(str, words)])
+        done = subprocess.run(
+            ["sh", "-c", f"ulimit -f {blocks}; {command}"],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
 
     def runs(self, *words: object) -> list[dict[str, Any]]:
         """The runs of the file."""

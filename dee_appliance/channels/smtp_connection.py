@@ -154,7 +154,7 @@ class Connection:
             try:
                 sock.connect(address)
             except BlockingIOError:
-                pass
+                pass  # under way: the selector says when it stands, `_connected` whether it does
             except OSError as error:
                 self._why_not_connected = str(error)
                 sock.close()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import apsw
 import pytest
-from terminal import PROGRAM, ROOT, Terminal, serve_all
+from terminal import Terminal, serve_all
 
 DIRTY = """customer_id,first_name,email
 K-5,Eve,eve@good.example.com
@@ -119,18 +117,10 @@ def test_a_file_that_cannot_grow_is_told_once_and_loses_nothing(desk: Terminal) 
     desk.write("many.csv", "email\n" + "".join(f"p{number}@good.example.com\n" for number in range(3_000)))
     before = entries(desk)
     blocks = desk.file.stat().st_size // 512 + 200
-    program = f"ulimit -f {blocks}; {' '.join(PROGRAM)} contact import many.csv"
-    done = subprocess.run(
-        ["sh", "-c", program],
-        cwd=desk.folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "the file could not be read or written" in done.stderr
-    assert "end this process" not in done.stderr
+    said = desk.with_files_no_longer_than(blocks, "contact", "import", "many.csv")
+    assert (said.code, said.out) == (1, "")
+    assert "the file could not be read or written" in said.err
+    assert "end this process" not in said.err
     assert entries(desk) == before
     assert desk.ok("contact", "import", "many.csv", "--json").record()["new"] == 3_000
 

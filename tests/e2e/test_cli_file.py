@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 
 import pytest
-from terminal import PROGRAM, ROOT, Terminal, serve_all
+from terminal import Terminal, serve_all
 
 from dee_appliance.kernel.e1.file_input import SETTINGS
 from dee_appliance.runtime.clock import WallClock
@@ -452,16 +450,8 @@ def test_a_backup_that_was_put_back_is_no_healthy_file(desk: Terminal) -> None:
 @pytest.mark.slow
 def test_a_copy_that_finds_no_room_leaves_nothing_and_does_not_blame_the_file(desk: Terminal) -> None:
     before = sorted(desk.folder.iterdir())
-    program = f"ulimit -f 100; {' '.join(PROGRAM)} snapshot copy.db"
-    done = subprocess.run(
-        ["sh", "-c", program],
-        cwd=desk.folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "the copy could not be made" in done.stderr
-    assert f"where: {desk.folder}\n" in done.stderr
+    said = desk.with_files_no_longer_than(100, "snapshot", "copy.db")
+    assert (said.code, said.out) == (1, "")
+    assert "the copy could not be made" in said.err
+    assert f"where: {desk.folder}\n" in said.err
     assert sorted(desk.folder.iterdir()) == before
