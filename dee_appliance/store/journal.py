@@ -140,7 +140,7 @@ class Journal:
         self._given_rows: list[tuple[int, int, str]] = []
         self.permits: list[Permit] = []
         self._entered = ""
-        """The run that the newest enrolment has made."""
+        """The run that the input which is being admitted has made; none if it made none."""
         self._load_end()
 
     def _load_end(self) -> None:
@@ -203,6 +203,7 @@ class Journal:
         row = InputRow(
             seq=seq, tick=max(tick, self.last_tick), received=received, source=source, kind=kind, payload=payload
         )
+        self._entered = ""
         try:
             outcome = self.apply(row)
         except apsw.ConstraintError as error:
@@ -222,14 +223,18 @@ class Journal:
     def _keep(self, seq: int, vault: dict[str, dict[str, str]], *, refused: bool) -> None:
         """Put personal data into the vault, if they are somebody's who can be erased: not of strangers, nor after an erasure.
 
-        The texts of an enrolment belong to the run that it has made. What came with a refused input is nobody's to read, and is
-        kept for the erasure alone: it can only prove the absence of what it knows.
+        The texts of an enrolment belong to the run that it has made. What came with a refused input, or
+        texts with one that made no run, are nobody's to read, and are kept for the erasure alone: it can only prove the
+        absence of what it knows.
         """
         for contact, fields in vault.items():
             owner = self.state.contact(contact)
             if (owner.known and not owner.erased) or (contact == FILE and seq == 1):
                 for field, value in fields.items():
-                    kept = refused_field(field) if refused else texts_of(self._entered) if field == TEXTS else field
+                    if refused or (field == TEXTS and not self._entered):
+                        kept = refused_field(field)
+                    else:
+                        kept = texts_of(self._entered) if field == TEXTS else field
                     self.database.execute(self._queries.insert_vault, (contact, kept, seq, value))
 
     def apply(self, row: InputRow) -> str:

@@ -8,10 +8,14 @@ import pytest
 from running_files import POLICY, HandClock, people
 
 from dee_appliance import Engine
+from dee_appliance.kernel.e1.encoding import canonical
+from dee_appliance.kernel.e1.input import ConsentSet, Enroll, encode_input
 from dee_appliance.replay.replay import Options, replay
 from dee_appliance.runtime.config import outbox_of
 from dee_appliance.runtime.rerender import Rerenderer
+from dee_appliance.store.inbox import InboxRow, append_inbox
 from dee_appliance.store.state_dir import StateDir
+from dee_appliance.store.vault import TEXTS
 
 PLAN = """
 plan = "offers"
@@ -85,3 +89,23 @@ def test_the_texts_of_another_enrolment_are_not_those_of_this_run(
     assert kept == {*(f"variables:{run}" for run in runs), *(["refused:variables"] if len(runs) == 1 else [])}
     assert report.renderer is not None
     assert (report.renderer.checked, report.renderer.differing) == (len(left), 0)
+
+
+def test_texts_beside_an_input_that_makes_no_run_are_nobodys(tmp_path: Path) -> None:
+    """No program of ours writes such a row; whoever does must not change what a live run will say."""
+    clock = HandClock(1_795_000_000)
+    engine = made(tmp_path, clock, "never")
+    with engine.view() as view:
+        contact = view.contact_ids()[0]
+    beside = [
+        ("run.enroll", encode_input(Enroll(contact=contact, plan="offers")), "apples"),
+        ("consent.set", encode_input(ConsentSet(contact=contact, channel="email", granted=True)), "pears"),
+    ]
+    for kind, payload, offer in beside:
+        private: dict[str, object] = {"vault": {contact: {TEXTS: canonical({"offer": offer}).decode()}}}
+        row = InboxRow(source="test", received=clock.now(), kind=kind, payload=payload, private=private)
+        append_inbox(engine.path, [row])
+    engine.serve(until_idle=True)
+    clock.go_on(3_600)
+    engine.serve(until_idle=True)
+    assert offers(engine) == ["apples"]
