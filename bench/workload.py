@@ -29,7 +29,7 @@ from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ConsentRule,
     DailyLimitRule,
-    HoursRule,
+    WindowRule,
     Policy,
     Rate,
     SuppressionRule,
@@ -72,7 +72,7 @@ POLICY: Final = Policy(
     rules=(
         SuppressionRule(id="suppression"),
         ConsentRule(id="consent"),
-        HoursRule(id="hours", hours=Hours(weekly=(((0, 86_400),),) * 7)),
+        WindowRule(id="hours", hours=Hours(weekly=(((0, 86_400),),) * 7)),
         DailyLimitRule(id="daily", limit=1_000_000_000),
         BudgetRule(id="budget", limit_micros=1_000_000_000_000, currency="USD"),
     ),

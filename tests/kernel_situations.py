@@ -35,7 +35,7 @@ EXITS = (leave('event("stop")', "stopped"), leave("contact.tier > 9", "rich"))
 """The second exit cannot be computed for a contact without a tier: that fails a run wherever it is."""
 
 AFTER = wait("after", for_s=DAY_S, skippable=True)
-NIGHT = policy_of(policies.HoursRule(id="hours", hours=hours()))
+NIGHT = policy_of(policies.WindowRule(id="hours", hours=hours()))
 """Six in the morning in New York: a send is held for three hours."""
 
 

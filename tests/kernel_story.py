@@ -55,7 +55,7 @@ PLAN = plan_of(
 POLICY = policy_of(
     policies.SuppressionRule(id="suppression"),
     policies.ConsentRule(id="consent", channels=("email",)),
-    policies.HoursRule(id="hours", channels=("voice",), hours=hours()),
+    policies.WindowRule(id="hours", channels=("voice",), hours=hours()),
     policies.DailyLimitRule(id="daily", limit=4),
     policies.BudgetRule(id="budget", limit_micros=100_000, currency="USD"),
 )

@@ -117,7 +117,7 @@ POLICY = policies.Policy(
     rules=(
         policies.SuppressionRule(id="suppression"),
         policies.ConsentRule(id="consent", purposes=("marketing",)),
-        policies.HoursRule(id="hours", channels=("sms", "voice"), hours=OFFICE),
+        policies.WindowRule(id="hours", channels=("sms", "voice"), hours=OFFICE),
         policies.DailyLimitRule(id="daily", limit=16, channels=("email",)),
         policies.BudgetRule(id="budget", limit_micros=50_000_000, currency="USD"),
     ),

@@ -34,7 +34,7 @@ kind     = "consent"
 purposes = ["marketing"]
 [[rule]]
 id       = "night"
-kind     = "hours"
+kind     = "window"
 channels = ["voice"]
 hours    = { days = "Mon-Sun", from = 08:00:00, to = 21:00:00 }
 cite     = "47 CFR 64.1200(c)(1)"

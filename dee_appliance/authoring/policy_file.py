@@ -5,7 +5,7 @@
 
     [[rule]]
     id       = "us-federal/calling-hours"
-    kind     = "hours"
+    kind     = "window"
     channels = ["voice", "sms"]
     hours    = { days = "Mon-Sun", from = 08:00:00, to = 21:00:00 }
     cite     = "47 CFR 64.1200(c)(1)"
@@ -38,7 +38,7 @@ from dee_appliance.authoring.written_policy import (
     WrittenBudgetRule,
     WrittenConsent,
     WrittenDailyLimit,
-    WrittenHoursRule,
+    WrittenWindow,
     WrittenPolicyFile,
     WrittenRate,
     WrittenRule,
@@ -51,7 +51,7 @@ from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ConsentRule,
     DailyLimitRule,
-    HoursRule,
+    WindowRule,
     Policy,
     Rate,
     Rule,
@@ -156,8 +156,8 @@ def _kind(place: Place, written: WrittenRule, currency: str) -> Rule:
             return SuppressionRule(id=written.id)
         case WrittenConsent():
             return ConsentRule(id=written.id, classes=tuple(written.classes or ()))
-        case WrittenHoursRule():
-            return HoursRule(
+        case WrittenWindow():
+            return WindowRule(
                 id=written.id, hours=normal_hours(place, "hours", written.hours, written.closed_dates or [])
             )
         case WrittenDailyLimit():

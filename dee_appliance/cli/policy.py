@@ -59,14 +59,14 @@ def _for(rule: Rule) -> str:
 
 def _says(rule: Rule) -> str:
     from dee_appliance.authoring.notation import format_money
-    from dee_appliance.kernel.e1.policy import BudgetRule, ConsentRule, DailyLimitRule, HoursRule, SuppressionRule
+    from dee_appliance.kernel.e1.policy import BudgetRule, ConsentRule, DailyLimitRule, WindowRule, SuppressionRule
 
     match rule:
         case SuppressionRule():
             return "nobody who is suppressed"
         case ConsentRule(classes=classes):
             return f"consent of class {', '.join(classes)}" if classes else "consent in force"
-        case HoursRule(hours=hours):
+        case WindowRule(hours=hours):
             return _week(hours)
         case DailyLimitRule(limit=limit, zone=zone, scope=scope):
             return f"{limit:,} a day ({zone}) per {scope}"

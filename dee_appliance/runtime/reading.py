@@ -11,7 +11,7 @@ import msgspec
 
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical
-from dee_appliance.kernel.e1.policy import HoursRule
+from dee_appliance.kernel.e1.policy import WindowRule
 from dee_appliance.store.database import open_reader
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.state import State
@@ -87,7 +87,7 @@ class View:
         """Tell whether the file's policy has calling hours for calls."""
         policy, _ = self.state.policy()
         return any(
-            isinstance(rule, HoursRule) and (not rule.channels or "voice" in rule.channels) for rule in policy.rules
+            isinstance(rule, WindowRule) and (not rule.channels or "voice" in rule.channels) for rule in policy.rules
         )
 
     def file_secret(self) -> bytes:

@@ -16,7 +16,7 @@ from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ConsentRule,
     DailyLimitRule,
-    HoursRule,
+    WindowRule,
     Policy,
     Rule,
     SuppressionRule,
@@ -128,7 +128,7 @@ class GateReader:
                 return ", ".join(f"{reason} ({scope})" for scope, reason in _pairs(values, "scopes", "reasons"))
             case ConsentRule():
                 return self._consent(line, values)
-            case HoursRule():
+            case WindowRule():
                 zones = values.get("zones")
                 where = ", ".join(map(str, zones)) if isinstance(zones, list) else "an unknown zone"
                 return f"{hours_text(rule.hours)} in {where}"

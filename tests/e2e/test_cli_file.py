@@ -292,7 +292,7 @@ kind = "consent"
 channels = ["sms"]
 [[rule]]
 id = "h"
-kind = "hours"
+kind = "window"
 channels = ["voice"]
 hours = [{ days = "Mon-Fri", from = 09:00:00, to = 12:00:00 }, { days = "Mon-Fri", from = 13:00:00, to = 18:00:00 }]
 closed_dates = [2026-12-25]

@@ -57,7 +57,7 @@ LONG = plan_of(
 SHORT = plan_of(text("text"), plan="short", enroll=plans.Enroll(reentry="always"))
 RULES = policy_of(
     policies.SuppressionRule(id="suppression"),
-    policies.HoursRule(id="hours", channels=("sms", "voice"), hours=hours(8 * HOUR_S, 20 * HOUR_S)),
+    policies.WindowRule(id="hours", channels=("sms", "voice"), hours=hours(8 * HOUR_S, 20 * HOUR_S)),
 )
 """Rules about the contact only: what is shared, a limit or a budget, may hold a run up."""
 

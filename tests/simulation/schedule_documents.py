@@ -61,7 +61,7 @@ def random_policy(rng: random.Random) -> policies.Policy:
         rules.append(policies.ConsentRule(id="consent", classes=rng.choice([(), (), ("express",)])))
     if rng.random() < 0.4:
         channels: tuple[plans.Channel, ...] = rng.choice([("voice",), ("voice", "sms"), ()])
-        rules.append(policies.HoursRule(id="hours", channels=channels, hours=random_hours(rng)))
+        rules.append(policies.WindowRule(id="hours", channels=channels, hours=random_hours(rng)))
     if rng.random() < 0.6:
         scope: policies.LimitScope = rng.choice(["file", "channel", "plan"])
         zone = rng.choice(["Etc/UTC", *ZONES])

@@ -14,7 +14,7 @@ from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ConsentRule,
     DailyLimitRule,
-    HoursRule,
+    WindowRule,
     Policy,
     Rate,
     SuppressionRule,
@@ -39,7 +39,7 @@ cite = "a law"
 url = "https://example.com/law"
 [[rule]]
 id = "hours"
-kind = "hours"
+kind = "window"
 hours = { days = "Sun", from = 08:00:00, to = 21:00:00 }
 closed_dates = [2026-12-25]
 [[rule]]
@@ -89,7 +89,7 @@ def test_a_policy_file_has_its_normal_form(tmp_path: Path) -> None:
                 cite="a law",
                 url="https://example.com/law",
             ),
-            HoursRule(
+            WindowRule(
                 id="hours",
                 hours=Hours(weekly=((), (), (), (), (), (), ((28_800, 75_600),)), closed_dates=("2026-12-25",)),
             ),
@@ -110,7 +110,7 @@ def test_the_example_policy_has_all_five_kinds_of_rules() -> None:
     result = check_policy(EXAMPLE)
     assert result.findings == ()
     kinds = {type(rule) for rule in settable(result).rules}
-    assert kinds == {SuppressionRule, ConsentRule, HoursRule, DailyLimitRule, BudgetRule}
+    assert kinds == {SuppressionRule, ConsentRule, WindowRule, DailyLimitRule, BudgetRule}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from dee_appliance.kernel.e1.run import Permit
 from dee_appliance.kernel.e1.steps import MAX_TRANSITIONS
 
 TIER = {"attributes": {"tier": plans.AttributeDeclaration(kind="int")}, "required": ("tier",)}
-LATE_POLICY = policy_of(policies.HoursRule(id="hours", hours=plans.Hours(weekly=(((82_800, 86_400),),) * 7)))
+LATE_POLICY = policy_of(policies.WindowRule(id="hours", hours=plans.Hours(weekly=(((82_800, 86_400),),) * 7)))
 """Sends leave between eleven and midnight only."""
 
 

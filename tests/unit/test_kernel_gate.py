@@ -41,7 +41,7 @@ def test_a_permit_leaves_one_entry_with_every_rule_and_what_it_saw() -> None:
         policies.DailyLimitRule(id="daily", limit=5),
         policies.ConsentRule(id="agreed"),
         policies.SuppressionRule(id="stop"),
-        policies.HoursRule(id="hours", channels=("voice",), hours=hours()),
+        policies.WindowRule(id="hours", channels=("voice",), hours=hours()),
     )
     with Story(plan_of(email()), policy=policy_of(*rules)) as story:
         policy_entry = story.last("policy")["seq"]
@@ -89,7 +89,7 @@ def test_the_first_rule_that_does_not_pass_decides_and_the_core_ends_there() -> 
 
 
 def test_what_others_have_used_up_changes_no_head_of_a_run_that_another_rule_stopped() -> None:
-    night = policies.HoursRule(id="hours", hours=hours())
+    night = policies.WindowRule(id="hours", hours=hours())
     heads = []
     for others in (0, 3):
         plan = plan_of(wait(following="mail", for_s=4 * HOUR_S), email())
@@ -138,7 +138,7 @@ def test_a_contact_without_the_address_is_denied() -> None:
 DENYING: list[tuple[str, policies.Rule]] = [
     ("suppression", policies.SuppressionRule(id="x")),
     ("consent", policies.ConsentRule(id="x")),
-    ("hours", policies.HoursRule(id="x", hours=plans.Hours(weekly=((),) * 7))),
+    ("hours", policies.WindowRule(id="x", hours=plans.Hours(weekly=((),) * 7))),
     ("budget", policies.BudgetRule(id="x", limit_micros=1, currency="USD")),
 ]
 
@@ -171,7 +171,7 @@ def test_a_denied_run_can_be_retried_when_the_reason_is_gone() -> None:
 
 
 def test_a_send_outside_the_hours_waits_by_itself_until_they_begin() -> None:
-    with queued(plan_of(email()), policy=policy_of(policies.HoursRule(id="hours", hours=hours()))) as story:
+    with queued(plan_of(email()), policy=policy_of(policies.WindowRule(id="hours", hours=hours()))) as story:
         assert story.pull() == []
         assert (story.status(), story.attempt().state) == ("HELD(outside_hours)", "PARKED")
         assert story.run().due == NEW_YORK_NINE
@@ -183,7 +183,7 @@ def test_a_send_outside_the_hours_waits_by_itself_until_they_begin() -> None:
 
 
 def test_the_hours_are_open_only_where_they_are_open_in_every_plausible_zone() -> None:
-    with Story(plan_of(email()), policy=policy_of(policies.HoursRule(id="hours", hours=hours())), contacts=0) as story:
+    with Story(plan_of(email()), policy=policy_of(policies.WindowRule(id="hours", hours=hours())), contacts=0) as story:
         story.put_facts(zones={"declared": ["Europe/London"], "number": ["America/New_York"]})
         story.enroll()
         story.pull()  # eleven in London, six in New York
@@ -197,7 +197,7 @@ def test_nobody_is_called_in_a_zone_that_nobody_knows() -> None:
     nowhere: tuple[dict[str, list[str]], ...] = ({}, {"declared": []}, {"declared": ["Mars/Olympus"]})
     for zones in nowhere:
         with Story(
-            plan_of(call()), policy=policy_of(policies.HoursRule(id="hours", hours=hours())), contacts=0
+            plan_of(call()), policy=policy_of(policies.WindowRule(id="hours", hours=hours())), contacts=0
         ) as story:
             story.put_facts(zones=zones)
             story.enroll()
@@ -207,14 +207,14 @@ def test_nobody_is_called_in_a_zone_that_nobody_knows() -> None:
 
 def test_hours_that_do_not_come_within_a_fortnight_deny() -> None:
     closed = (*(f"2026-11-{day}" for day in range(18, 31)), "2026-12-01", "2026-12-02", "2026-12-03")
-    rule = policies.HoursRule(id="hours", hours=plans.Hours(weekly=hours().weekly, closed_dates=closed))
+    rule = policies.WindowRule(id="hours", hours=plans.Hours(weekly=hours().weekly, closed_dates=closed))
     with queued(plan_of(email()), policy=policy_of(rule)) as story:
         story.pull()
         assert story.status() == "FAILED(denied:never_open)"
 
 
 def test_a_closed_date_that_is_written_twice_is_closed() -> None:
-    rule = policies.HoursRule(id="hours", hours=plans.Hours(weekly=hours().weekly, closed_dates=(TODAY, TODAY)))
+    rule = policies.WindowRule(id="hours", hours=plans.Hours(weekly=hours().weekly, closed_dates=(TODAY, TODAY)))
     with queued(plan_of(email()), policy=policy_of(rule)) as story:
         story.pull()
         assert story.run().due == NEW_YORK_NINE + DAY_S
@@ -222,7 +222,7 @@ def test_a_closed_date_that_is_written_twice_is_closed() -> None:
 
 def test_a_plan_tightens_the_hours_of_calls() -> None:
     plan = plan_of(call(), policy=plans.PlanPolicy(calling_hours=hours(12 * HOUR_S, 13 * HOUR_S)))
-    file_hours = policies.HoursRule(id="hours", channels=("voice",), hours=hours())
+    file_hours = policies.WindowRule(id="hours", channels=("voice",), hours=hours())
     with queued(plan, policy=policy_of(file_hours)) as story:
         story.pull("voice")
         assert story.run().due == NEW_YORK_NINE + 3 * HOUR_S

@@ -26,7 +26,7 @@ from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
 
-NIGHT = policy_of(policies.HoursRule(id="hours", hours=hours()))
+NIGHT = policy_of(policies.WindowRule(id="hours", hours=hours()))
 """At the epoch it is six in the morning in New York: a send is held for three hours."""
 
 

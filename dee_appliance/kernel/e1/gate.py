@@ -17,7 +17,7 @@ from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ConsentRule,
     DailyLimitRule,
-    HoursRule,
+    WindowRule,
     Rule,
     SuppressionRule,
     kind_of_rule,
@@ -98,7 +98,7 @@ def _ask_rule(rule: Rule, question: Question) -> RuleAnswer:
             return suppression.ask(rule, question)
         case ConsentRule():
             return consent.ask(rule, question)
-        case HoursRule():
+        case WindowRule():
             return hours.ask(rule, question)
         case DailyLimitRule():
             return daily_limit.ask(rule, question)

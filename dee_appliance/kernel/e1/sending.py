@@ -12,7 +12,7 @@ from dee_appliance.kernel.e1.gate import Verdict, ask_gate, permit_for
 from dee_appliance.kernel.e1.input import Answered
 from dee_appliance.kernel.e1.memory import remember_outcome
 from dee_appliance.kernel.e1.plan import Call, SendEmail, SendSms, SendStep, kind_of
-from dee_appliance.kernel.e1.policy import HoursRule
+from dee_appliance.kernel.e1.policy import WindowRule
 from dee_appliance.kernel.e1.rules.question import Question, Reservation
 from dee_appliance.kernel.e1.run import (
     Attempt,
@@ -67,7 +67,7 @@ def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
         policy=shared.policy,
         zones=turn.zones,
         counters=shared.counters,
-        hours=tuple(rule.hours for rule in shared.rules if isinstance(rule, HoursRule)),
+        hours=tuple(rule.hours for rule in shared.rules if isinstance(rule, WindowRule)),
     )
     stale = step.send_by_s is not None and turn.tick > attempt.entered + step.send_by_s
     verdict = ask_gate(question, shared.rules, guests=shared.trial_guests, stale=stale)

@@ -13,7 +13,7 @@ from dee_appliance.kernel.e1.civil_time import (
     parse_iso_date,
 )
 from dee_appliance.kernel.e1.plan import Hours
-from dee_appliance.kernel.e1.policy import HoursRule
+from dee_appliance.kernel.e1.policy import WindowRule
 from dee_appliance.kernel.e1.rules.question import Question, RuleAnswer
 from dee_appliance.kernel.e1.run import Contact
 
@@ -39,7 +39,7 @@ def window_of(hours: Hours) -> Window:
     return Window(weekly=hours.weekly, closed_days=closed)
 
 
-def ask(rule: HoursRule, question: Question) -> RuleAnswer:
+def ask(rule: WindowRule, question: Question) -> RuleAnswer:
     """Pass inside the hours, hold until the next instant inside every rule's hours in every zone, deny if there is none."""
     zones = plausible_zones(question.contact)
     if not zones:
