@@ -125,8 +125,10 @@ CREATE TABLE consent (
     channel TEXT    NOT NULL,
     purpose TEXT    NOT NULL,                 -- '*' for every purpose
     granted INTEGER NOT NULL,
-    class   TEXT    NOT NULL,                 -- express, written, implied
+    class   TEXT    NOT NULL,                 -- express, written, implied, soft_opt_in
     expires INTEGER,
+    basis   TEXT    NOT NULL,                 -- what an implied consent follows from
+    obtained INTEGER NOT NULL,
     entry   INTEGER NOT NULL,                 -- the audit entry relied on
     PRIMARY KEY (contact, channel, purpose)
 ) STRICT, WITHOUT ROWID;
@@ -206,6 +208,33 @@ CREATE TABLE hold (                           -- a shared reason why a queue doe
     until  INTEGER,                           -- NULL: until a person releases it
     entry  INTEGER NOT NULL,
     PRIMARY KEY (scope, reason)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE touch (                          -- what caps count: an attempt when it was dispatched, or a happening
+    contact    TEXT    NOT NULL,
+    tick       INTEGER NOT NULL,
+    attempt_no INTEGER NOT NULL,              -- 0: about no attempt that is known
+    what       TEXT    NOT NULL,              -- email, sms, voice; conversation, refusal, abandoned
+    entry      INTEGER NOT NULL,
+    outcome    TEXT    NOT NULL,              -- of an attempt, once it is known
+    body       TEXT    NOT NULL,              -- channel, plan, purpose, address token, enrolment variables
+    PRIMARY KEY (contact, tick, attempt_no, what)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE listed (                         -- addresses on suppression lists that were loaded, by version
+    token   TEXT    NOT NULL,
+    list    TEXT    NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (token, list, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE list_version (                   -- suppression lists: what has been loaded, and what is in use
+    list    TEXT    NOT NULL,
+    version INTEGER NOT NULL,
+    count   INTEGER NOT NULL,
+    as_of   INTEGER,                          -- NULL: not in use yet
+    entry   INTEGER NOT NULL,
+    PRIMARY KEY (list, version)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE setting (                        -- configuration that a verdict can read

@@ -41,7 +41,10 @@ class ComparisonQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_attempt_rows: str
     select_counter_rows: str
     select_hold_rows: str
+    select_list_version_rows: str
+    select_listed_rows: str
     select_setting_rows: str
+    select_touch_rows: str
     select_breaker_rows: str
     select_run_trail_rows: str
     select_contact_trail_rows: str
@@ -59,7 +62,7 @@ class Table(msgspec.Struct, frozen=True):
 TABLES: tuple[Table, ...] = (
     Table("contact", 1, ("contact", "attributes", "facts", "erased", "cs", "cp")),
     Table("address", 1, ("token", "kind", "contact")),
-    Table("consent", 3, ("contact", "channel", "purpose", "granted", "class", "expires", "entry")),
+    Table("consent", 3, ("contact", "channel", "purpose", "granted", "class", "expires", "basis", "obtained", "entry")),
     Table("suppression", 2, ("subject", "scope", "reason", "entry")),
     Table("plan", 2, ("plan", "version", "digest", "entry")),
     Table("enrolment", 2, ("contact", "plan", "ordinal", "tick")),
@@ -68,6 +71,9 @@ TABLES: tuple[Table, ...] = (
     Table("attempt", 1, ("attempt_no", "send_key", "attempt", "run_no", "channel", "plan", "state", "ready", "body")),
     Table("counter", 2, ("name", "bucket", "settled", "reserved")),
     Table("hold", 2, ("scope", "reason", "until", "entry")),
+    Table("touch", 4, ("contact", "tick", "attempt_no", "what", "entry", "outcome", "body")),
+    Table("listed", 3, ("token", "list", "version")),
+    Table("list_version", 2, ("list", "version", "count", "as_of", "entry")),
     Table("setting", 1, ("key", "value", "entry")),
     Table("breaker", 1, ("channel", "failures")),
     Table("run_trail", 2, ("run_no", "seq")),

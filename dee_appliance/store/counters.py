@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dee_appliance.kernel.e1.rules.rate import second
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class CounterQueries(msgspec.Struct, frozen=True, kw_only=True):
 
     insert_counter: str
     select_counter: str
+    select_recent: str
 
 
 class Counters:
@@ -35,11 +37,25 @@ class Counters:
         self._queries = load_queries(CounterQueries, "counter")
         self._kept: dict[Key, tuple[int, int]] = {}
         self._changed: dict[Key, None] = {}
+        self._recent: dict[str, dict[int, int]] = {}
+        """By counter of a rate that was asked for: sends by second, oldest first."""
 
     def forget(self) -> None:
         """Drop what was read and what was not written, after a rollback."""
         self._kept.clear()
         self._changed.clear()
+        self._recent.clear()
+
+    def recent(self, name: str, since: int) -> tuple[tuple[int, int], ...]:
+        """Return the seconds after `since` in which something was sent, with how much, oldest first."""
+        kept = self._recent.get(name)
+        if kept is None:
+            self.flush()
+            rows = self._database.execute(self._queries.select_recent, (name, second(since)))
+            kept = self._recent[name] = {int(bucket): count for bucket, count in rows}
+        while kept and next(iter(kept)) <= since:
+            del kept[next(iter(kept))]
+        return tuple(kept.items())
 
     def read(self, key: Key) -> tuple[int, int]:
         """Return (settled, reserved) of a bucket; a missing one is (0, 0)."""
@@ -55,6 +71,11 @@ class Counters:
         settled, reserved = self.read(key)
         self._kept[key] = (settled + change.settled, reserved + change.reserved)
         self._changed[key] = None
+        recent = self._recent.get(change.name)
+        if recent is not None:
+            tick = int(change.bucket)
+            if tick in recent or not recent or tick > next(reversed(recent)):
+                recent[tick] = recent.get(tick, 0) + change.settled
 
     def flush(self) -> None:
         """Write the buckets that have changed."""

@@ -13,7 +13,8 @@ from dee_appliance.errors import EvidenceError
 from dee_appliance.kernel.e1.civil_time import ZoneTable
 from dee_appliance.kernel.e1.compiled import CompiledPlan
 from dee_appliance.kernel.e1.plan import decode_plan
-from dee_appliance.kernel.e1.policy import Policy, Rule, decode_policy, rules_for
+from dee_appliance.kernel.e1.policy import Pack, Policy, decode_pack, decode_policy, rules_for
+from dee_appliance.kernel.e1.rulebook import Rulebook
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Documents:
         self._plans: dict[str, CompiledPlan] = {}
         self._zones: dict[str, ZoneTable] = {}
         self._policies: dict[str, Policy] = {}
-        self._rules: dict[tuple[str, str, Channel], tuple[Rule, ...]] = {}
+        self._packs: dict[str, Pack] = {}
+        self._books: dict[tuple[str, tuple[str, ...], str, Channel], Rulebook] = {}
 
     def find(self, digest: str) -> tuple[str, int, str] | None:
         """Return (kind, seq of the input that brought it, body) of a document, or None."""
@@ -78,12 +80,22 @@ class Documents:
             self._policies = {digest: policy}
         return policy
 
-    def rules(self, policy: str, plan: CompiledPlan, channel: Channel) -> tuple[Rule, ...]:
-        """Return the rules that a send of this plan on this channel must pass under this policy, in the order of asking."""
-        key = (policy, plan.digest, channel)
-        rules = self._rules.get(key)
-        if rules is None:
-            if len(self._rules) >= KEPT:
-                self._rules.clear()
-            rules = self._rules[key] = rules_for(self.policy(policy), plan.plan, channel)
-        return rules
+    def pack(self, digest: str) -> Pack:
+        """Return a compliance pack."""
+        pack = self._packs.get(digest)
+        if pack is None:
+            if len(self._packs) >= KEPT:
+                self._packs.clear()
+            pack = self._packs[digest] = decode_pack(self.body(digest).encode())
+        return pack
+
+    def book(self, policy: str, packs: tuple[str, ...], plan: CompiledPlan, channel: Channel) -> Rulebook:
+        """Return what a send of this plan on this channel must pass under this policy and these packs."""
+        key = (policy, packs, plan.digest, channel)
+        book = self._books.get(key)
+        if book is None:
+            if len(self._books) >= KEPT:
+                self._books.clear()
+            in_use = tuple(self.pack(digest) for digest in packs)
+            book = self._books[key] = Rulebook(rules_for(self.policy(policy), plan.plan, channel, in_use))
+        return book

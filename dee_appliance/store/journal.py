@@ -19,35 +19,31 @@ from blake3 import blake3
 from msgspec.structs import replace
 
 from dee_appliance.errors import EvidenceError
-from dee_appliance.kernel.e1.file_input import FileView, decide_file, hold_released, nothing_to_do
-from dee_appliance.kernel.e1.gate import counters_needed
+from dee_appliance.kernel.e1.file_input import hold_released, nothing_to_do
+from dee_appliance.kernel.e1.gate import Needed, needed_counters
 from dee_appliance.kernel.e1.input import (
     Answered,
-    Arm,
     Clock,
-    ConfigSet,
     ConsentSet,
     ContactErase,
     ContactInput,
     ContactPut,
     Enroll,
     Event,
-    HoldSet,
-    PlanPublish,
-    PolicySet,
     Pull,
     SuppressionSet,
     TaskDone,
     UnknownInput,
     Verb,
-    ZonesUse,
     decode_input,
 )
 from dee_appliance.kernel.e1.machine import decide, decide_due, decide_pull
-from dee_appliance.kernel.e1.run import Attempt, Entry, GateShared, Given, Permit, Run, Snapshot, scopes_of
+from dee_appliance.kernel.e1.run import Attempt, Entry, Given, Permit, Run, Snapshot, scopes_of
 from dee_appliance.kernel.e1.turn import file_core
 from dee_appliance.store.chain import Cause, Chain, ChainQueries, cause_bytes
+from dee_appliance.store.file_inputs import FileInputs
 from dee_appliance.store.queries import load_queries
+from dee_appliance.store.rules_in_use import shared_for
 from dee_appliance.store.state import State
 from dee_appliance.store.vault import FILE, TEXTS, refused_field, texts_of
 
@@ -96,8 +92,8 @@ class InputRow(msgspec.Struct, frozen=True, kw_only=True):
     payload: str
 
 
-Needed = dict[tuple[str, str], list[tuple[str, str]]]
-"""By digest of a plan and channel: the counters that its rules read. The same for every candidate of one pull."""
+NeededBy = dict[str, Needed]
+"""By digest of a plan: the counters that its rules read. The same for every candidate of one pull."""
 
 
 class Brought(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +132,7 @@ class Journal:
         self.genesis = Genesis(lineage=row[0], epoch=row[1], semantics=row[2], clock=row[3], seed=row[4])
         self.chain = Chain(database, load_queries(ChainQueries, "chain"))
         self.state = State(database, self.genesis.lineage)
+        self._files = FileInputs(self.state, self.chain)
         self._inputs: list[tuple[int, int, int, str, str, str]] = []
         self._given_rows: list[tuple[int, int, str]] = []
         self.permits: list[Permit] = []
@@ -255,10 +252,20 @@ class Journal:
                 outcome = self._clock(row, value, cause)
             case Pull():
                 outcome = self._pull(row, value, cause)
-            case PlanPublish() | PolicySet() | ZonesUse() | HoldSet() | ConfigSet() | Arm():
-                outcome = self._file(row, value, cause)
-            case _:
+            case (
+                ContactPut()
+                | ContactErase()
+                | ConsentSet()
+                | SuppressionSet()
+                | Enroll()
+                | Event()
+                | Verb()
+                | TaskDone()
+                | Answered()
+            ):
                 outcome = self._contact(row, value, cause)
+            case _:
+                outcome = self._files.apply(row.seq, row.tick, value, cause)
         if self.chain.next_seq == before:
             self.chain.append(nothing_to_do(row.tick, row.kind), cause.reference, None)
         return outcome
@@ -343,7 +350,7 @@ class Journal:
     # ---- the dispatch pull ----
 
     def _pull(self, row: InputRow, value: Pull, cause: Cause) -> str:
-        needed: Needed = {}
+        needed: NeededBy = {}
         for ordinal, queued in enumerate(self.state.queue(value.channel, value.n)):
             attempt = self.state.attempt(queued.send_key, queued.attempt)
             # An earlier candidate of this pull may have stopped the queue, or ended this run.
@@ -351,27 +358,19 @@ class Journal:
                 self._candidate(row, ordinal, attempt, cause, needed=needed)
         return "done"
 
-    def _candidate(self, row: InputRow, ordinal: int, attempt: Attempt, cause: Cause, *, needed: Needed) -> None:
+    def _candidate(self, row: InputRow, ordinal: int, attempt: Attempt, cause: Cause, *, needed: NeededBy) -> None:
         snapshot = self.state.snapshot(row.tick, attempt.contact, run_no=attempt.run_no, about=attempt)
         run = next(one for one in snapshot.runs if one.no == attempt.run_no)
         plans = self.state.plans_of(snapshot)
         plan = plans[run.digest]
         given = self._given(row.seq, ordinal, attempt, run, plan)
-        policy, policy_entry = self.state.policy()
         zones = self.state.zones()
-        rules = self.state.rules(plan, attempt.channel)
-        wanted = needed.get((run.digest, attempt.channel))
+        book = self.state.book(plan, attempt.channel)
+        wanted = needed.get(run.digest)
         if wanted is None:
-            wanted = counters_needed(rules, plan.plan, attempt.channel, zones, row.tick)
-            needed[run.digest, attempt.channel] = wanted
-        guests = self.state.settings.get("trial.guests", [])
-        shared = GateShared(
-            policy=policy,
-            policy_entry=policy_entry,
-            rules=rules,
-            counters=self.state.counters(wanted),
-            trial_guests=tuple(guests) if self.state.settings.get("trial") and isinstance(guests, list) else None,
-        )
+            wanted = needed_counters(book.rules, plan.plan, attempt.channel, zones, row.tick)
+            needed[run.digest] = wanted
+        shared = shared_for(self.state, book, wanted, snapshot.contact, attempt.channel, tick=row.tick)
         decision = decide_pull(snapshot, run.no, given, shared, plans=plans, zones=zones)
         self.state.apply(decision, snapshot, self.chain, cause)
         if decision.permit is not None:
@@ -386,71 +385,6 @@ class Journal:
         if self._keep_given:
             self._given_rows.append((seq, ordinal, _encode(given).decode()))
         return given
-
-    # ---- inputs about the file ----
-
-    def _file(
-        self,
-        row: InputRow,
-        value: PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm,
-        cause: Cause,
-    ) -> str:
-        decision = decide_file(self._file_view(row, value), value)
-        base = self.chain.next_seq
-        for entry in decision.entries:
-            self.chain.append(entry, cause.reference, None)
-        if decision.holds or decision.released:
-            self.state.write_holds(decision.holds, decision.released, base)
-        match value:
-            case PlanPublish() if decision.change == "plan":
-                self.state.write_plan(value.plan, value.version, value.digest, base)
-            case PolicySet() if decision.change == "policy":
-                self.state.write_setting("policy", value.digest, base)
-            case ZonesUse() if decision.change == "zones":
-                self.state.write_setting("zones", value.digest, base)
-            case ConfigSet() if decision.change == "setting":
-                self.state.write_setting(value.key, msgspec.json.decode(value.value), base)
-            case Arm() if decision.change == "incarnation":
-                self.state.write_setting("incarnation", value.incarnation, base)
-            case _:
-                pass
-        return decision.outcome
-
-    def _file_view(
-        self,
-        row: InputRow,
-        value: PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm,
-    ) -> FileView:
-        match value:
-            case PlanPublish():
-                published = self.state.plan_digest(value.plan, value.version)
-                return FileView(tick=row.tick, published=published, document=self._has(value.digest, "plan", row.seq))
-            case PolicySet():
-                document = self._has(value.digest, "policy", row.seq)
-                return FileView(tick=row.tick, document=document, holds=self.state.holds)
-            case ZonesUse():
-                document = self._has(value.digest, "zones", row.seq)
-                return FileView(tick=row.tick, document=document, holds=self.state.holds)
-            case HoldSet():
-                return FileView(tick=row.tick, holds=self.state.holds)
-            case ConfigSet():
-                return FileView(tick=row.tick, value=_decoded(value.value))
-            case Arm():
-                incarnation = self.state.settings.get("incarnation", 0)
-                return FileView(tick=row.tick, incarnation=incarnation if isinstance(incarnation, int) else 0)
-
-    def _has(self, digest: str, kind: str, seq: int) -> bool:
-        """Tell whether the document was in the file when this input was applied (a replay has later ones as well)."""
-        found = self.state.documents.find(digest)
-        return found is not None and found[0] == kind and found[1] <= seq
-
-
-def _decoded(text: str) -> object:
-    try:
-        value: object = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return None
-    return value
 
 
 def input_digest(row: InputRow) -> bytes:

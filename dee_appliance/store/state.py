@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from dee_appliance.kernel.e1.civil_time import ZoneTable
 from dee_appliance.kernel.e1.compiled import CompiledPlan
 from dee_appliance.kernel.e1.encoding import canonical_trusted
-from dee_appliance.kernel.e1.policy import Policy, Rule
+from dee_appliance.kernel.e1.policy import Policy, SuppressionRule
 from dee_appliance.kernel.e1.run import (
     LIVE,
     Attempt,
@@ -33,12 +34,16 @@ from dee_appliance.kernel.e1.turn import OPEN
 from dee_appliance.store.collected_rows import CollectedRows
 from dee_appliance.store.counters import Counters
 from dee_appliance.store.documents import Documents
+from dee_appliance.store.lists import Lists
 from dee_appliance.store.queries import load_queries
+from dee_appliance.store.rules_in_use import packs_in_use, recorded_facts, suppression_rules
 from dee_appliance.store.state_queries import StateQueries
 from dee_appliance.store.state_rows import read_attempt, read_run
+from dee_appliance.store.touches import Touches
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel
+    from dee_appliance.kernel.e1.rulebook import Rulebook
     from dee_appliance.store.chain import Cause, Chain
     from dee_appliance.store.database import Database
 
@@ -69,24 +74,29 @@ class State:
         self.documents = Documents(database)
         self._contacts: dict[str, Contact] = {}
         self._links: dict[str, tuple[int, str] | None] = {}
-        self._counters = Counters(database)
+        self.counters = Counters(database)
         self._live: dict[str, tuple[Run, ...]] = {}
         self._open: dict[tuple[str, int], Attempt] = {}
         self._collected = CollectedRows(database, self._queries)
+        self.touches = Touches(database, self._queries)
+        self.lists = Lists(database, self._queries)
         self.reload()
 
     def reload(self) -> None:
         """Read what is kept in memory again: at the start and after a rollback."""
         self._contacts.clear()
         self._links.clear()
-        self._counters.forget()
+        self.counters.forget()
         self._live.clear()
         self._open.clear()
+        self.touches.forget()
+        self.lists.reload()
         self.settings: dict[str, object] = {}
         self.setting_entries: dict[str, int] = {}
         for key, value, entry in self._database.execute(self._queries.select_settings):
             self.settings[key] = msgspec.json.decode(value)
             self.setting_entries[key] = entry
+        self._load_recorded()
         self.breakers: dict[str, int] = dict(self._database.execute(self._queries.select_breakers))
         self._load_holds()
         last = self._database.one(self._queries.select_last_run)
@@ -94,6 +104,18 @@ class State:
         last = self._database.one(self._queries.select_last_attempt)
         self.next_attempt_no = 1 if last is None else int(last[0]) + 1
         self._collected.start(self.next_run_no - 1, self.next_attempt_no - 1)
+
+    def _load_recorded(self) -> None:
+        self.packs = packs_in_use(self.settings, self.setting_entries)
+        self.facts = recorded_facts(self.settings, self.setting_entries)
+        self._opt_out_rules: tuple[SuppressionRule, ...] | None = None
+
+    def opt_out_rules(self) -> tuple[SuppressionRule, ...]:
+        """Return the suppression rules in use."""
+        if self._opt_out_rules is None:
+            packs = tuple(self.documents.pack(digest) for _, digest, _ in self.packs)
+            self._opt_out_rules = suppression_rules(self.policy()[0], packs) if "policy" in self.settings else ()
+        return self._opt_out_rules
 
     def _load_holds(self) -> None:
         self.holds = tuple(
@@ -128,9 +150,10 @@ class State:
         """Return the policy in use and the entry that set it."""
         return self.documents.policy(str(self.settings["policy"])), self.setting_entries["policy"]
 
-    def rules(self, plan: CompiledPlan, channel: Channel) -> tuple[Rule, ...]:
-        """Return the rules that a send of this plan on this channel must pass, in the order of asking."""
-        return self.documents.rules(str(self.settings["policy"]), plan, channel)
+    def book(self, plan: CompiledPlan, channel: Channel) -> Rulebook:
+        """Return what a send of this plan on this channel must pass."""
+        packs = tuple(digest for _, digest, _ in self.packs)
+        return self.documents.book(str(self.settings["policy"]), packs, plan, channel)
 
     # ---- reading ----
 
@@ -188,9 +211,14 @@ class State:
             tokens=tokens,
             consents={
                 (channel, purpose): Consent(
-                    granted=bool(granted), consent_class=consent_class, expires=expires, entry=entry
+                    granted=bool(granted),
+                    consent_class=consent_class,
+                    expires=expires,
+                    entry=entry,
+                    basis=basis,
+                    obtained=obtained,
                 )
-                for channel, purpose, granted, consent_class, expires, entry in self._database.execute(
+                for channel, purpose, granted, consent_class, expires, entry, basis, obtained in self._database.execute(
                     self._queries.select_consents, (contact,)
                 )
             },
@@ -239,6 +267,7 @@ class State:
             row = self._database.one(self._queries.select_enrolment, (contact, plan))
             if row is not None:
                 snapshot.enrolment = Enrolment(ordinal=row[0], tick=row[1])
+        snapshot.opt_out_rules = self.opt_out_rules()
         if about is not None:
             snapshot.breaker_failures = self.breakers.get(about.channel, 0)
             scope = f"channel:{about.channel}"
@@ -265,10 +294,6 @@ class State:
     def plans_of(self, snapshot: Snapshot) -> dict[str, CompiledPlan]:
         """Return the compiled plans that the snapshot's runs follow."""
         return {run.digest: self.plan(run.digest) for run in snapshot.runs}
-
-    def counters(self, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
-        """Return (settled, reserved) of each counter bucket; a missing one is (0, 0)."""
-        return {key: self._counters.read(key) for key in wanted}
 
     def due_runs(self, tick: int, limit: int) -> list[int]:
         """Return the numbers of the next runs whose timers are due, in their order."""
@@ -322,7 +347,11 @@ class State:
         for mark in decision.marks:
             self._collected.marks.append((mark.no, mark.mark, mark.send_key, mark.attempt, cause.seq, cause.tick))
         for change in decision.counters:
-            self._counters.add(change)
+            self.counters.add(change)
+        for touch in decision.touches:
+            self.touches.add(replace(touch, entry=base + touch.entry))
+        for attempt, outcome in decision.touched:
+            self.touches.settle(attempt, outcome)
         if decision.holds or decision.released:
             self.write_holds(decision.holds, decision.released, base)
         self._write_contact_facts(decision, snapshot, base)
@@ -333,7 +362,8 @@ class State:
     def flush(self) -> None:
         """Write everything that was collected. Must be called before the commit."""
         self._collected.write()
-        self._counters.flush()
+        self.counters.flush()
+        self.touches.flush()
 
     def _append_linked(self, chain: Chain, entry: Entry, contact: str, cause: bytes) -> None:
         """Append an entry to the global chain and to the contact's own."""
@@ -428,6 +458,8 @@ class State:
                     consent.consent_class,
                     consent.expires,
                     base + consent.entry,
+                    consent.basis,
+                    consent.obtained,
                 ),
             )
         if decision.enrolment is not None:
@@ -451,6 +483,7 @@ class State:
         self._database.execute(self._queries.insert_setting, (key, canonical_trusted(value).decode(), entry))
         self.settings[key] = value
         self.setting_entries[key] = entry
+        self._load_recorded()
 
 
 def _number(run: Run) -> int:

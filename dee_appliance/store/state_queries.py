@@ -11,6 +11,8 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     append_mark: str
     delete_address: str
     delete_hold: str
+    delete_list_versions: str
+    delete_listed: str
     delete_suppression: str
     delete_timer: str
     insert_address: str
@@ -20,11 +22,14 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     insert_contact: str
     insert_enrolment: str
     insert_hold: str
+    insert_list_version: str
+    insert_listed: str
     insert_plan: str
     insert_run: str
     insert_setting: str
     insert_suppression: str
     insert_timer: str
+    insert_touch: str
     select_address: str
     select_attempt: str
     select_breakers: str
@@ -37,6 +42,9 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_holds: str
     select_last_attempt: str
     select_last_run: str
+    select_list_version: str
+    select_listed: str
+    select_lists: str
     select_live_runs: str
     select_newest_attempt: str
     select_newest_plan: str
@@ -49,6 +57,8 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_settings: str
     select_suppressions: str
     select_tokens: str
+    select_touches: str
     update_attempt: str
     update_contact_chain: str
     update_run: str
+    update_touch: str

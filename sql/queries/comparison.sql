@@ -8,7 +8,7 @@ SELECT token, kind, contact FROM address ORDER BY token;
 
 -- name: select_consent_rows
 -- Table consent, to be compared.
-SELECT contact, channel, purpose, granted, class, expires, entry FROM consent ORDER BY contact, channel, purpose;
+SELECT contact, channel, purpose, granted, class, expires, basis, obtained, entry FROM consent ORDER BY contact, channel, purpose;
 
 -- name: select_suppression_rows
 -- Table suppression, to be compared.
@@ -61,3 +61,15 @@ SELECT contact, seq FROM contact_trail ORDER BY contact, seq;
 -- name: select_ledger_rows
 -- Table ledger, to be compared.
 SELECT attempt_no, mark, send_key, attempt, seq, tick FROM ledger ORDER BY attempt_no, mark;
+
+-- name: select_touch_rows
+-- Table touch, to be compared.
+SELECT contact, tick, attempt_no, what, entry, outcome, body FROM touch ORDER BY contact, tick, attempt_no, what;
+
+-- name: select_listed_rows
+-- Table listed, to be compared.
+SELECT token, list, version FROM listed ORDER BY token, list, version;
+
+-- name: select_list_version_rows
+-- Table list_version, to be compared.
+SELECT list, version, count, as_of, entry FROM list_version ORDER BY list, version;

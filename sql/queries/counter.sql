@@ -6,3 +6,7 @@ SELECT settled, reserved FROM counter WHERE name = ? AND bucket = ?;
 -- A counter bucket has a new value.
 INSERT INTO counter (name, bucket, settled, reserved) VALUES (?, ?, ?, ?)
 ON CONFLICT (name, bucket) DO UPDATE SET settled = excluded.settled, reserved = excluded.reserved;
+
+-- name: select_recent
+-- The seconds of a rate in which something was sent.
+SELECT bucket, settled FROM counter WHERE name = ? AND bucket >= ? ORDER BY bucket;

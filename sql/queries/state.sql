@@ -33,13 +33,14 @@ DELETE FROM address WHERE token = ? AND contact = ?;
 
 -- name: select_consents
 -- Consents and revocations of a contact.
-SELECT channel, purpose, granted, class, expires, entry FROM consent WHERE contact = ? ORDER BY channel, purpose;
+SELECT channel, purpose, granted, class, expires, entry, basis, obtained FROM consent WHERE contact = ? ORDER BY channel, purpose;
 
 -- name: insert_consent
 -- Consent was granted or revoked.
-INSERT INTO consent (contact, channel, purpose, granted, class, expires, entry) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO consent (contact, channel, purpose, granted, class, expires, entry, basis, obtained) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (contact, channel, purpose) DO UPDATE SET
-    granted = excluded.granted, class = excluded.class, expires = excluded.expires, entry = excluded.entry;
+    granted = excluded.granted, class = excluded.class, expires = excluded.expires, entry = excluded.entry,
+    basis = excluded.basis, obtained = excluded.obtained;
 
 -- name: select_suppressions
 -- Suppressions of a contact id or up to three address tokens.
@@ -181,3 +182,46 @@ INSERT INTO breaker (channel, failures) VALUES (?, ?) ON CONFLICT (channel) DO U
 -- name: append_mark
 -- One mark of an attempt.
 INSERT INTO ledger (attempt_no, mark, send_key, attempt, seq, tick) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: select_touches
+-- What happened to a contact since a tick, the newest first.
+SELECT tick, attempt_no, what, entry, outcome, body FROM touch
+WHERE contact = ? AND tick >= ? ORDER BY tick DESC, attempt_no DESC, what DESC;
+
+-- name: insert_touch
+-- Something happened to a contact; the same happening twice in a second is one.
+INSERT INTO touch (contact, tick, attempt_no, what, entry, outcome, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (contact, tick, attempt_no, what) DO NOTHING;
+
+-- name: update_touch
+-- What became of an attempt is known.
+UPDATE touch SET outcome = ? WHERE contact = ? AND tick = ? AND attempt_no = ? AND what = ?;
+
+-- name: select_lists
+-- Every suppression list that is in use.
+SELECT list, version, as_of, entry FROM list_version WHERE as_of IS NOT NULL ORDER BY list, version;
+
+-- name: select_list_version
+-- How many addresses a version of a list has.
+SELECT count FROM list_version WHERE list = ? AND version = ?;
+
+-- name: insert_list_version
+-- Addresses were added to a version of a list, or it was brought into use.
+INSERT INTO list_version (list, version, count, as_of, entry) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (list, version) DO UPDATE SET count = excluded.count, as_of = excluded.as_of, entry = excluded.entry;
+
+-- name: delete_list_versions
+-- Earlier versions of a list are of no use any more.
+DELETE FROM list_version WHERE list = ? AND version < ?;
+
+-- name: insert_listed
+-- An address is on a version of a list.
+INSERT INTO listed (token, list, version) VALUES (?, ?, ?) ON CONFLICT (token, list, version) DO NOTHING;
+
+-- name: delete_listed
+-- The addresses of earlier versions of a list.
+DELETE FROM listed WHERE list = ? AND version < ?;
+
+-- name: select_listed
+-- The lists that an address is on.
+SELECT list, version FROM listed WHERE token = ? ORDER BY list, version;

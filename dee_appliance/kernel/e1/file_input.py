@@ -11,7 +11,12 @@ from dee_appliance.kernel.e1.encoding import MAX_INTEGER
 from dee_appliance.kernel.e1.input import (
     Arm,
     ConfigSet,
+    FactSet,
     HoldSet,
+    ListAdd,
+    ListUse,
+    PackRetire,
+    PackUse,
     PlanPublish,
     PolicySet,
     ZonesUse,
@@ -19,8 +24,13 @@ from dee_appliance.kernel.e1.input import (
 from dee_appliance.kernel.e1.run import Entry, Frozen, Hold
 from dee_appliance.kernel.e1.turn import file_core
 
+MOST_TOKENS = 1_000
+"""How many addresses one input can bring."""
+
 HALTS = ("halt", "clock_jumped", "long_outage")
-PlainFileInput = PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm
+PlainFileInput = (
+    PlanPublish | PolicySet | PackUse | PackRetire | FactSet | ListAdd | ListUse | ZonesUse | HoldSet | ConfigSet | Arm
+)
 
 SETTINGS: dict[str, type] = {
     "trial": bool,
@@ -50,13 +60,24 @@ class FileView(Frozen, frozen=True, kw_only=True):
     incarnation: int = 0
     value: object = None
     """The decoded value of a ConfigSet."""
+    current: str | None = None
+    """The digest of the pack of this id that is in use."""
+    clashes: tuple[str, ...] = ()
+    """Ids of rules of the named pack that another source in use has already."""
+    version: int = 0
+    """The version of the named list that is in use; 0 if there is none."""
+    count: int = 0
+    """How many addresses the named version of the list has."""
+
+
+Change = Literal["", "plan", "policy", "pack", "retire", "fact", "list", "listed", "zones", "setting", "incarnation"]
 
 
 class FileDecision(Frozen, frozen=True, kw_only=True):
     """What the input does: entries, and at most one change of the file's state."""
 
     entries: tuple[Entry, ...]
-    change: Literal["", "plan", "policy", "zones", "setting", "incarnation"] = ""
+    change: Change = ""
     holds: tuple[Hold, ...] = ()
     released: tuple[tuple[str, str], ...] = ()
     outcome: str = "done"
@@ -70,11 +91,26 @@ def decide_file(view: FileView, cause: PlainFileInput) -> FileDecision:
         case PolicySet():
             if not view.document:
                 return _refused(view, "policy", "unknown_document")
-            return _replaced(view, "policy", "set", cause.digest, "policy")
+            if view.clashes:
+                return _refused(view, "policy", "duplicate_rules", {"rules": list(view.clashes)})
+            return _replaced(view, "policy", "set", {"digest": cause.digest}, "policy")
+        case PackUse():
+            return _pack_use(view, cause)
+        case PackRetire():
+            if view.current is None:
+                return _refused(view, "pack", "not_in_use", {"pack": cause.pack})
+            return _replaced(view, "pack", "retired", {"pack": cause.pack, "digest": view.current}, "retire")
+        case FactSet():
+            told: dict[str, object] = {"fact": cause.name, "value": cause.value, "actor": cause.actor}
+            return _replaced(view, "fact", "recorded", told, "fact")
+        case ListAdd():
+            return _list_add(view, cause)
+        case ListUse():
+            return _list_use(view, cause)
         case ZonesUse():
             if not view.document:
                 return _refused(view, "zones", "unknown_document")
-            return _replaced(view, "zones", "used", cause.digest, "zones")
+            return _replaced(view, "zones", "used", {"digest": cause.digest}, "zones")
         case HoldSet():
             return _hold(view, cause)
         case ConfigSet():
@@ -97,15 +133,44 @@ def _publish(view: FileView, cause: PlanPublish) -> FileDecision:
     return _done(view, "publish", "published", detail, "plan")
 
 
-def _replaced(
-    view: FileView, action: str, outcome: str, digest: str, change: Literal["policy", "zones"]
-) -> FileDecision:
-    """Queues that a limit holds are asked again: under the new limits, or by the midnight of the new zone table."""
+def _replaced(view: FileView, action: str, outcome: str, told: dict[str, object], change: Change) -> FileDecision:
+    """Queues that a rule holds are asked again: under the new limits and facts, or by the midnight of the new zone table."""
     released = tuple(
         (hold.scope, hold.reason) for hold in view.holds if hold.reason not in (*HALTS, "channel_unavailable")
     )
-    entry = _entry(view, action, outcome, {"digest": digest, "released": len(released)})
+    entry = _entry(view, action, outcome, {**told, "released": len(released)})
     return FileDecision(entries=(entry,), change=change, released=released)
+
+
+def _pack_use(view: FileView, cause: PackUse) -> FileDecision:
+    told: dict[str, object] = {"pack": cause.pack, "digest": cause.digest}
+    if not view.document:
+        return _refused(view, "pack", "unknown_document", told)
+    if view.clashes:
+        return _refused(view, "pack", "duplicate_rules", {**told, "rules": list(view.clashes)})
+    if view.current == cause.digest:
+        return FileDecision(entries=(_entry(view, "pack", "same", told),))
+    return _replaced(view, "pack", "used", {**told, "actor": cause.actor}, "pack")
+
+
+def _list_add(view: FileView, cause: ListAdd) -> FileDecision:
+    told: dict[str, object] = {"list": cause.list, "version": cause.version}
+    if cause.version <= view.version:
+        return _refused(view, "list", "version_in_use", told)
+    if len(cause.tokens) > MOST_TOKENS:
+        return _refused(view, "list", "too_many", told)
+    return _done(view, "list", "added", {**told, "tokens": len(cause.tokens)}, "list")
+
+
+def _list_use(view: FileView, cause: ListUse) -> FileDecision:
+    told: dict[str, object] = {"list": cause.list, "version": cause.version, "count": cause.count}
+    if cause.version < view.version:
+        return _refused(view, "list", "version_in_use", told)
+    if view.count != cause.count:
+        return _refused(view, "list", "incomplete", {**told, "there": view.count})
+    if cause.as_of > view.tick:
+        return _refused(view, "list", "from_the_future", told)
+    return _replaced(view, "list", "used", {**told, "as_of": cause.as_of, "actor": cause.actor}, "listed")
 
 
 def _hold(view: FileView, cause: HoldSet) -> FileDecision:
@@ -152,7 +217,7 @@ def _done(
     action: str,
     outcome: str,
     detail: dict[str, object],
-    change: Literal["plan", "policy", "zones", "setting", "incarnation"],
+    change: Change,
 ) -> FileDecision:
     return FileDecision(entries=(_entry(view, action, outcome, detail),), change=change)
 

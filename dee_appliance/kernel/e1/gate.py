@@ -1,32 +1,74 @@
-"""The policy gate: every rule is asked, in one fixed order, on the facts of this tick. The first that does not pass decides.
+"""The policy gate: every rule is asked, in one fixed order, on the facts of this tick, and one that does not pass decides.
 
 Only this module makes a Permit, and no adapter takes anything without one. A refusal is a value with its reason;
 nothing here raises for a policy. Exit conditions and operator pauses are asked by the machine before it comes here;
 shared holds (halt, breaker, an exhausted daily limit) keep a send from being pulled at all.
+
+Which answer decides: the first denial among the rules that are the contact's own, else the first answer that is not a pass. So a send
+that may never leave is not parked first for a reason that passes. A hold for hours and caps lasts until the first instant at which all
+of them pass together.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from msgspec import field
+from msgspec.structs import replace
 
-from dee_appliance.kernel.e1.civil_time import ZoneTable
+from dee_appliance.kernel.e1.civil_time import CalendarEnded, OutOfRange, UnknownZone, ZoneTable
 from dee_appliance.kernel.e1.plan import Channel, Plan
 from dee_appliance.kernel.e1.policy import (
+    SHARED_KINDS,
     BudgetRule,
+    CapRule,
     ConsentRule,
+    ContentRule,
     DailyLimitRule,
-    WindowRule,
+    FactRule,
+    RateRule,
+    RatioRule,
     Rule,
     SuppressionRule,
+    WindowRule,
     kind_of_rule,
 )
-from dee_appliance.kernel.e1.rules import budget, consent, daily_limit, hours, suppression
+from dee_appliance.kernel.e1.rules import (
+    budget,
+    cap,
+    consent,
+    content,
+    daily_limit,
+    fact,
+    rate,
+    ratio,
+    suppression,
+    window,
+)
+from dee_appliance.kernel.e1.rules.ground import holds
 from dee_appliance.kernel.e1.rules.question import ADDRESS_OF, PASS, Question, Reservation, RuleAnswer
 from dee_appliance.kernel.e1.run import Attempt, Frozen, Permit
 
-__all__ = ["Permit", "Verdict", "ask_gate", "counters_needed", "permit_for"]
+__all__ = ["Needed", "Permit", "Verdict", "ask_gate", "needed_counters", "permit_for"]
+
+MAX_ROUNDS = 10_000
+"""How often the rules are asked in turn for the next instant; windows that never meet are found out long before."""
+
+_ASK: dict[type, Callable[[Any, Question], RuleAnswer]] = {
+    SuppressionRule: suppression.ask,
+    ConsentRule: consent.ask,
+    FactRule: fact.ask,
+    ContentRule: content.ask,
+    WindowRule: window.ask,
+    CapRule: cap.ask,
+    RatioRule: ratio.ask,
+    DailyLimitRule: daily_limit.ask,
+    RateRule: rate.ask,
+    BudgetRule: budget.ask,
+}
+UNKNOWN_PLACE = RuleAnswer(verdict="deny", reason="unknown_jurisdiction")
+UNKNOWN_DATE = RuleAnswer(verdict="deny", reason="unknown_zone")
 
 
 class Verdict(Frozen, frozen=True, kw_only=True):
@@ -48,33 +90,58 @@ class Verdict(Frozen, frozen=True, kw_only=True):
     reserve: tuple[Reservation, ...] = ()
 
 
-def counters_needed(
-    rules: tuple[Rule, ...], plan: Plan, channel: Channel, zones: ZoneTable, tick: int
-) -> list[tuple[str, str]]:
-    """Return the counters (name, bucket) that these rules read, for the store to fetch beforehand."""
-    needed: list[tuple[str, str]] = []
+class Needed(Frozen, frozen=True, kw_only=True):
+    """The shared counters that the rules of a send read, for the store to fetch beforehand.
+
+    `buckets` are (name, bucket); `recent` are (name of a rate's counter, seconds to look back).
+    """
+
+    buckets: tuple[tuple[str, str], ...] = ()
+    recent: tuple[tuple[str, int], ...] = ()
+
+
+Answer = tuple[str, str, RuleAnswer]
+"""Rule id, kind, and what the rule said."""
+
+
+def needed_counters(rules: tuple[Rule, ...], plan: Plan, channel: Channel, zones: ZoneTable, tick: int) -> Needed:
+    """Return the counters that these rules read."""
+    buckets: list[tuple[str, str]] = []
+    recent: list[tuple[str, int]] = []
     for rule in rules:
         match rule:
             case DailyLimitRule():
-                needed.append(daily_limit.counter_of(rule, channel, plan.plan, zones, tick))
+                buckets.append(daily_limit.counter_of(rule, channel, plan.plan, zones, tick))
             case BudgetRule():
-                needed.append(budget.counter_of(rule, channel, plan.plan))
+                buckets.append(budget.counter_of(rule, channel, plan.plan, zones, tick))
+            case RatioRule():
+                buckets.extend(ratio.counters_of(rule, plan.plan, tick))
+            case RateRule():
+                recent.append((rate.counter_of(rule, channel, plan.plan), rule.seconds))
             case _:
                 pass
-    return needed
+    return Needed(buckets=tuple(buckets), recent=tuple(recent))
 
 
-def ask_gate(question: Question, rules: tuple[Rule, ...], *, guests: tuple[str, ...] | None, stale: bool) -> Verdict:
-    """Ask every rule.
+def ask_gate(question: Question, *, guests: tuple[str, ...] | None, stale: bool) -> Verdict:
+    """Ask every rule that concerns the contact.
 
     `guests` are the address tokens that trial mode lets through (None: not in trial); `stale`: send_by passed.
     """
-    answers = [("address", "address", _ask_address(question))]
+    answers: list[Answer] = [("address", "address", _ask_address(question))]
     if guests is not None:
         answers.append(("trial", "trial", _ask_trial(question, guests)))
-    answers += [(rule.id, kind_of_rule(rule), _ask_rule(rule, question)) for rule in rules]
+    asked: list[Rule] = []
+    for rule in question.book.concerning(question.places):
+        answer = _ask_rule(rule, question)
+        if answer is not None:
+            asked.append(rule)
+            answers.append((rule.id, kind_of_rule(rule), answer))
     answers.append(("send_by", "send_by", RuleAnswer(verdict="hold", reason="stale") if stale else PASS))
-    return _combine(answers)
+    verdict = _combine(answers)
+    if verdict.result == "hold" and verdict.kind in ("window", "cap"):
+        return _timed(verdict, question)
+    return verdict
 
 
 def permit_for(attempt: Attempt, tick: int) -> Permit:
@@ -92,18 +159,19 @@ def permit_for(attempt: Attempt, tick: int) -> Permit:
     )
 
 
-def _ask_rule(rule: Rule, question: Question) -> RuleAnswer:
-    match rule:
-        case SuppressionRule():
-            return suppression.ask(rule, question)
-        case ConsentRule():
-            return consent.ask(rule, question)
-        case WindowRule():
-            return hours.ask(rule, question)
-        case DailyLimitRule():
-            return daily_limit.ask(rule, question)
-        case BudgetRule():
-            return budget.ask(rule, question)
+def _ask_rule(rule: Rule, question: Question) -> RuleAnswer | None:
+    """Ask one rule; None if it is not in force or something lifts it."""
+    if rule.effective_from or rule.effective_until:
+        try:
+            if not question.book.in_force(rule, question.zones, question.places, question.tick):
+                return None
+        except (UnknownZone, OutOfRange):
+            return UNKNOWN_DATE
+    if rule.unless and any(holds(ground, question) for ground in rule.unless):
+        return None
+    if rule.jurisdictions and not question.places.jurisdictions:
+        return UNKNOWN_PLACE
+    return _ASK[type(rule)](rule, question)
 
 
 def _ask_address(question: Question) -> RuleAnswer:
@@ -120,30 +188,67 @@ def _ask_trial(question: Question, guests: tuple[str, ...]) -> RuleAnswer:
     return RuleAnswer(verdict="hold", reason="not_a_guest")
 
 
-def _combine(answers: list[tuple[str, str, RuleAnswer]]) -> Verdict:
-    ladder: list[tuple[str, str, dict[str, object]]] = []
-    decided_at = len(answers)
-    saw: dict[str, object] = {}
-    counters: list[object] = []
-    reserve: list[Reservation] = []
-    deciding: tuple[str, str, RuleAnswer] | None = None
-    for position, (rule, kind, answer) in enumerate(answers):
-        if answer.verdict == "pass" and answer.reserve is not None:
-            reserve.append(answer.reserve)
-        if answer.verdict != "pass" and deciding is None:
-            deciding = (rule, kind, answer)
-            decided_at = position + 1
-        ladder.append((rule, answer.verdict, answer.values))
-        for key, value in answer.saw.items():
-            if key == "counters" and isinstance(value, list):
-                counters.extend(value)
+# ---- the next permitted instant ----
+
+
+def _timed(verdict: Verdict, question: Question) -> Verdict:
+    """Give a hold for hours or caps its end: when all of them pass. There may be none: then the send is denied."""
+    try:
+        until = next_permitted(question)
+    except (UnknownZone, OutOfRange):
+        return replace(verdict, result="deny", reason="unknown_zone")
+    except CalendarEnded:
+        return replace(verdict, result="deny", reason="calendar_ended")
+    if until is None:
+        return replace(verdict, result="deny", reason="never_open")
+    return replace(verdict, until=until)
+
+
+def next_permitted(question: Question) -> int | None:
+    """Return the first instant from the tick on at which every window and cap passes, or None.
+
+    Each rule in turn moves the instant on to where it passes itself; what all of them leave where it is, is the least such instant.
+    None when the windows do not open together within their horizon after the last cap has let go. Raises as the rules do.
+    """
+    timed = [rule for rule in question.book.concerning(question.places) if _is_timed(rule, question)]
+    utc = free = question.tick
+    for _ in range(MAX_ROUNDS):
+        before = utc
+        for rule in timed:
+            if isinstance(rule, CapRule):
+                found = cap.next_at(rule, question, utc)
             else:
-                saw[key] = value
-    if counters:
-        saw["counters"] = counters
-    if deciding is None:
-        return Verdict(result="allow", ladder=tuple(ladder), saw=saw, reserve=tuple(reserve))
-    rule, kind, answer = deciding
+                assert isinstance(rule, WindowRule)
+                found = window.next_at(rule, question, utc)
+            if found is None:
+                return None
+            if found > utc and isinstance(rule, CapRule):
+                free = found
+            utc = found
+        if utc == before:
+            return utc
+        if utc - free >= window.HORIZON_S:
+            return None
+    return None
+
+
+def _is_timed(rule: Rule, question: Question) -> bool:
+    if not isinstance(rule, WindowRule | CapRule):
+        return False
+    return not any(holds(ground, question) for ground in rule.unless)
+
+
+# ---- one verdict of all answers ----
+
+
+def _combine(answers: list[Answer]) -> Verdict:
+    decider = _decider(answers)
+    ladder = tuple([(rule, answer.verdict, answer.values) for rule, _, answer in answers])
+    saw = _seen(answers)
+    if decider is None:
+        reserve = tuple([answer.reserve for _, _, answer in answers if answer.reserve is not None])
+        return Verdict(result="allow", ladder=ladder, saw=saw, reserve=reserve)
+    rule, kind, answer = answers[decider]
     return Verdict(
         result="deny" if answer.verdict == "deny" else "hold",
         rule=rule,
@@ -151,7 +256,29 @@ def _combine(answers: list[tuple[str, str, RuleAnswer]]) -> Verdict:
         reason=answer.reason,
         until=answer.until,
         shared=answer.shared,
-        ladder=tuple(ladder[:decided_at]),
-        rest=tuple(ladder[decided_at:]),
+        ladder=ladder[: decider + 1],
+        rest=ladder[decider + 1 :],
         saw=saw,
     )
+
+
+def _decider(answers: list[Answer]) -> int | None:
+    first: int | None = None
+    for position, (_, kind, answer) in enumerate(answers):
+        if answer.verdict == "pass":
+            continue
+        if answer.verdict == "deny" and kind not in SHARED_KINDS:
+            return position
+        if first is None:
+            first = position
+    return first
+
+
+def _seen(answers: list[Answer]) -> dict[str, object]:
+    """Put what the rules saw side by side: lists of the same name are joined."""
+    saw: dict[str, object] = {}
+    for _, _, answer in answers:
+        for key, value in answer.saw.items():
+            there = saw.get(key)
+            saw[key] = [*there, *value] if isinstance(there, list) and isinstance(value, list) else value
+    return saw

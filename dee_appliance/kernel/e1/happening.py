@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from dee_appliance.kernel.e1.civil_time import DAY_S, OutOfRange, UnknownZone
 from dee_appliance.kernel.e1.input import (
     EVENTS,
+    TALLIED,
     ConsentSet,
     ContactErase,
     ContactPut,
@@ -18,13 +20,29 @@ from dee_appliance.kernel.e1.input import (
     SuppressionSet,
 )
 from dee_appliance.kernel.e1.memory import WHOLE_RUN, remember_word
+from dee_appliance.kernel.e1.plan import Channel
+from dee_appliance.kernel.e1.policy import SuppressionRule
+from dee_appliance.kernel.e1.rulebook import Places, Rulebook, concerns, places_of
 from dee_appliance.kernel.e1.rules.question import ADDRESS_OF
-from dee_appliance.kernel.e1.run import ENDED, Attempt, Consent, Run, Suppression
-from dee_appliance.kernel.e1.sending import call_outcome, confirm
+from dee_appliance.kernel.e1.rules.shared import tally
+from dee_appliance.kernel.e1.run import (
+    ENDED,
+    Attempt,
+    Consent,
+    CounterChange,
+    Run,
+    StepMemory,
+    Suppression,
+    Touch,
+)
+from dee_appliance.kernel.e1.sending import call_outcome, confirm, settle_late, touch
 from dee_appliance.kernel.e1.steps import exit_met, hasten_wait, recheck_wait
 from dee_appliance.kernel.e1.turn import Turn
 
 PLAIN = EventMeaning()
+CONSENT_CLASSES = ("implied", "soft_opt_in", "express", "written")
+"""From the weakest to the strongest."""
+
 STRONGER = ("bounced", "complained", "unsubscribed")
 
 
@@ -49,6 +67,9 @@ def _event_of_contact(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
     """Nobody knows about which send: every live run has seen it, and none of their steps."""
     kind: dict[str, object] = {"kind": cause.kind} if cause.kind else {}
     runs = live_runs(turn)
+    if meaning.happening:
+        _touch_contact(turn, meaning.happening)
+    _tally(turn, cause.name, None, first=True)
     for run in runs:
         counted = _count(turn, turn.record(run, "event", cause.name, kind), cause.name)
         _remember(turn, counted, WHOLE_RUN, 0, _word(cause, meaning))
@@ -62,9 +83,15 @@ def _event_of_send(turn: Turn, cause: Event, meaning: EventMeaning, run: Run) ->
     detail: dict[str, object] = {"about": step, "about_visit": visit}
     if cause.kind:
         detail["kind"] = cause.kind
-    run = turn.record(run, "event", cause.name, detail)
+    extra = {} if attempt is None else settle_late(turn, attempt, cause.cost_micros)
+    word = _word(cause, meaning)
+    if meaning.happening:
+        touch(turn, run, meaning.happening, attempt)
+    _tally(turn, cause.name, run, first=word not in run.memory.get(step, StepMemory()).seen)
+    run = turn.record(run, "event", cause.name, detail, extra=extra or None)
     run = _count(turn, run, cause.name)
-    run = _remember(turn, run, step, visit, _word(cause, meaning))
+    run = _remember(turn, run, step, visit, word)
+    attempt = turn.about()
     if attempt is not None:
         _settle(turn, cause, meaning, run, attempt)
 
@@ -83,6 +110,22 @@ def _settle(turn: Turn, cause: Event, meaning: EventMeaning, run: Run, attempt: 
             turn.put_attempt(replace(attempt, taken=True))
         case _:
             pass
+
+
+def _touch_contact(turn: Turn, what: str) -> None:
+    """Note a happening for the caps when it is not known which run it is about: it may be any."""
+    contact = turn.contact.contact
+    turn.touches.append(Touch(contact=contact, tick=turn.tick, attempt_no=0, what=what, entry=len(turn.entries)))
+
+
+def _tally(turn: Turn, event: str, run: Run | None, *, first: bool) -> None:
+    """Count what ratios are made of, once for each send: for the file, and for the plan if it is known."""
+    if event not in TALLIED or not first:
+        return
+    day = turn.tick // DAY_S
+    for plan in ("", *(() if run is None else (run.plan,))):
+        name, bucket = tally(event, plan, day)
+        turn.counters.append(CounterChange(name=name, bucket=bucket, settled=1))
 
 
 def _word(cause: Event, meaning: EventMeaning) -> str:
@@ -106,21 +149,47 @@ def _remember(turn: Turn, run: Run, step: str, visit: int, word: str) -> Run:
 
 
 def _suppress(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
-    """An opt-out, a complaint and a dead address suppress the address on that channel, whatever the plan says."""
+    """An opt-out, a complaint and a dead address suppress on that channel, whatever the plan says.
+
+    A dead address is the address's own. What a person has said concerns the person and the address: it holds for a new address of the
+    same contact, and for whoever has the address later. A rule may let it reach every channel.
+    """
     reason = meaning.suppresses
     if meaning.word == "bounced" and _hardness(cause) == "hard":
         reason = "bounced"
     if not reason or meaning.channel is None:
         return
-    subject = turn.contact.tokens.get(ADDRESS_OF[meaning.channel], turn.contact.contact)
-    if not subject:
-        return
-    scope = f"channel:{meaning.channel}"
-    there = [one.reason for one in turn.contact.suppressions if (one.subject, one.scope) == (subject, scope)]
-    if there and _strength(there[0]) >= _strength(reason):
-        return
-    _add_suppression(turn, Suppression(subject=subject, scope=scope, reason=reason, entry=len(turn.entries)))
-    turn.record_contact("suppress", "added", {"scope": scope, "reason": reason})
+    attempt = turn.about()
+    kind = ADDRESS_OF[meaning.channel]
+    address = turn.contact.tokens.get(kind, "") if attempt is None or not attempt.to else attempt.to
+    subjects = (address,) if reason == "bounced" and address else (turn.contact.contact, address)
+    scope = _reach(turn, meaning.channel) if reason != "bounced" else f"channel:{meaning.channel}"
+    added = False
+    for subject in subjects:
+        there = [one.reason for one in turn.contact.suppressions if (one.subject, one.scope) == (subject, scope)]
+        if subject and not (there and _strength(there[0]) >= _strength(reason)):
+            _add_suppression(turn, Suppression(subject=subject, scope=scope, reason=reason, entry=len(turn.entries)))
+            added = True
+    if added:
+        turn.record_contact("suppress", "added", {"scope": scope, "reason": reason})
+
+
+def _reach(turn: Turn, channel: Channel) -> str:
+    """How far an opt-out reaches: everything, if a rule in force for the contact says so, else its channel."""
+    places = places_of(turn.contact)
+    for rule in turn.snapshot.opt_out_rules:
+        wide = rule.reach == "everything" and (not rule.channels or channel in rule.channels)
+        if wide and concerns(rule, places) and _in_force(rule, turn, places):
+            return "*"
+    return f"channel:{channel}"
+
+
+def _in_force(rule: SuppressionRule, turn: Turn, places: Places) -> bool:
+    """Where a date cannot be told, the rule is taken to be in force: the wider reach is the safe one."""
+    try:
+        return Rulebook((rule,)).in_force(rule, turn.zones, places, turn.tick)
+    except (UnknownZone, OutOfRange):
+        return True
 
 
 def _strength(reason: str) -> int:
@@ -221,8 +290,18 @@ def consent_set(turn: Turn, cause: ConsentSet) -> None:
         turn.refuse("consent", "unknown_contact")
         return
     consent = Consent(
-        granted=cause.granted, consent_class=cause.consent_class, expires=cause.expires, entry=len(turn.entries)
+        granted=cause.granted,
+        consent_class=cause.consent_class,
+        expires=cause.expires,
+        entry=len(turn.entries),
+        basis=cause.basis,
+        obtained=turn.tick if cause.obtained is None else cause.obtained,
     )
+    there = turn.contact.consents.get((cause.channel, cause.purpose))
+    if cause.granted and there is not None and outweighs(there, consent, turn.tick):
+        told: dict[str, object] = {"channel": cause.channel, "purpose": cause.purpose, "class": cause.consent_class}
+        turn.record_contact("consent", "kept", {**told, "source": cause.source}, extra=_evidence(cause))
+        return
     consents = {**turn.contact.consents, (cause.channel, cause.purpose): consent}
     turn.contact = replace(turn.contact, consents=consents)
     turn.consents.append((cause.channel, cause.purpose, consent))
@@ -231,24 +310,50 @@ def consent_set(turn: Turn, cause: ConsentSet) -> None:
         detail["class"] = cause.consent_class
         if cause.expires is not None:
             detail["expires"] = cause.expires
-    turn.record_contact("consent", "granted" if cause.granted else "revoked", detail)
+        if cause.basis:
+            detail["basis"] = cause.basis
+        if cause.obtained is not None:
+            detail["obtained"] = cause.obtained
+    turn.record_contact("consent", "granted" if cause.granted else "revoked", detail, extra=_evidence(cause))
     recheck(turn)
+
+
+def _evidence(cause: ConsentSet) -> dict[str, object] | None:
+    return {"evidence": cause.evidence} if cause.evidence else None
+
+
+def outweighs(there: Consent, new: Consent, tick: int) -> bool:
+    """Tell whether a consent in force stands against a weaker one: a purchase does not undo what was given in writing."""
+    if not there.granted or (there.expires is not None and there.expires <= tick):
+        return False
+    lasts = there.expires is None or (new.expires is not None and new.expires <= there.expires)
+    return lasts and _weight(there.consent_class) > _weight(new.consent_class)
+
+
+def _weight(consent_class: str) -> int:
+    return CONSENT_CLASSES.index(consent_class) if consent_class in CONSENT_CLASSES else -1
 
 
 def suppression_set(turn: Turn, cause: SuppressionSet) -> None:
     """Add or lift a suppression of a contact or of an address that no contact may have yet."""
-    there = [one for one in turn.contact.suppressions if (one.subject, one.scope) == (cause.subject, cause.scope)]
+    there = [one for one in turn.contact.suppressions if one.scope == cause.scope]
     detail: dict[str, object] = {"scope": cause.scope, "reason": cause.reason}
     if not cause.on:
         if not there:
             turn.refuse("suppress", "not_suppressed", detail=detail)
             return
-        rest = tuple(one for one in turn.contact.suppressions if one not in there)
-        turn.contact = replace(turn.contact, suppressions=rest)
-        turn.lift.append((cause.subject, cause.scope))
+        _lift(turn, cause.scope)
     else:
         added = Suppression(subject=cause.subject, scope=cause.scope, reason=cause.reason, entry=len(turn.entries))
         _add_suppression(turn, added)
     extra: dict[str, object] = {"subject": cause.subject}
     turn.record_contact("suppress", "added" if cause.on else "lifted", detail, extra=extra)
     recheck(turn)
+
+
+def _lift(turn: Turn, scope: str) -> None:
+    """Lift what stands in this scope, under whatever name of the contact: its id, or the token of one of its addresses."""
+    lifted = [one for one in turn.contact.suppressions if one.scope == scope]
+    rest = tuple(one for one in turn.contact.suppressions if one.scope != scope)
+    turn.contact = replace(turn.contact, suppressions=rest)
+    turn.lift.extend((one.subject, one.scope) for one in lifted)

@@ -48,7 +48,10 @@ class ContactErase(Payload, frozen=True, kw_only=True):
 
 
 class ConsentSet(Payload, frozen=True, kw_only=True):
-    """Consent of the contact was granted or revoked. `purpose` "*" is every purpose; `expires` is a tick."""
+    """Consent of the contact was granted or revoked. `purpose` "*" is every purpose; `expires` and `obtained` are ticks.
+
+    `basis` says what an implied consent follows from, as in purchase; `evidence` is a commitment to the text of it, which the vault keeps.
+    """
 
     contact: Name
     channel: Channel
@@ -57,6 +60,9 @@ class ConsentSet(Payload, frozen=True, kw_only=True):
     consent_class: str = "express"
     expires: Tick | None = None
     source: str = "operator"
+    basis: str = ""
+    obtained: Tick | None = None
+    evidence: str = ""
 
 
 class SuppressionSet(Payload, frozen=True, kw_only=True):
@@ -152,6 +158,47 @@ class PolicySet(Payload, frozen=True, kw_only=True):
     digest: str
 
 
+class PackUse(Payload, frozen=True, kw_only=True):
+    """A compliance pack applies from now on, beside every other; one of the same id takes the place of the earlier one."""
+
+    pack: str
+    digest: str
+    actor: str = "operator"
+
+
+class PackRetire(Payload, frozen=True, kw_only=True):
+    """A compliance pack does not apply any more."""
+
+    pack: str
+    actor: str = "operator"
+
+
+class FactSet(Payload, frozen=True, kw_only=True):
+    """An operator records that something is so, or is not: a registration, an emergency. `value` None: it is not known any more."""
+
+    name: Name
+    value: bool | None
+    actor: str = "operator"
+
+
+class ListAdd(Payload, frozen=True, kw_only=True):
+    """Address tokens of one version of a suppression list. They count once the version is brought into use."""
+
+    list: Name
+    version: Count
+    tokens: tuple[Name, ...]
+
+
+class ListUse(Payload, frozen=True, kw_only=True):
+    """This version of a suppression list counts from now on, and no other. `as_of` is when the list was taken from its source."""
+
+    list: Name
+    version: Count
+    as_of: Tick
+    count: Count
+    actor: str = "operator"
+
+
 class ZonesUse(Payload, frozen=True, kw_only=True):
     """The time-zone table that decisions use from now on."""
 
@@ -186,7 +233,21 @@ class Arm(Payload, frozen=True, kw_only=True):
 
 
 ContactInput = ContactPut | ContactErase | ConsentSet | SuppressionSet | Enroll | Event | Verb | TaskDone | Answered
-FileInput = Clock | Pull | PlanPublish | PolicySet | ZonesUse | HoldSet | ConfigSet | Arm
+FileInput = (
+    Clock
+    | Pull
+    | PlanPublish
+    | PolicySet
+    | PackUse
+    | PackRetire
+    | FactSet
+    | ListAdd
+    | ListUse
+    | ZonesUse
+    | HoldSet
+    | ConfigSet
+    | Arm
+)
 Input = ContactInput | FileInput
 
 INPUTS: dict[str, type[Input]] = {
@@ -203,6 +264,11 @@ INPUTS: dict[str, type[Input]] = {
     "dispatch.pull": Pull,
     "plan.publish": PlanPublish,
     "policy.set": PolicySet,
+    "pack.use": PackUse,
+    "pack.retire": PackRetire,
+    "fact.set": FactSet,
+    "list.add": ListAdd,
+    "list.use": ListUse,
     "zones.use": ZonesUse,
     "hold.set": HoldSet,
     "config.set": ConfigSet,
@@ -261,6 +327,8 @@ class EventMeaning(msgspec.Struct, frozen=True):
     suppresses: str = ""
     confirms: bool = False
     """The provider had the message: an unknown outcome becomes accepted."""
+    happening: str = ""
+    """What a cap may count: conversation, refusal or abandoned."""
 
 
 EVENTS: dict[str, EventMeaning] = {
@@ -289,5 +357,18 @@ EVENTS: dict[str, EventMeaning] = {
     "call.busy": EventMeaning("", "voice", "busy", "", True),
     "call.failed": EventMeaning("", "voice", "failed", "", True),
     "call.completed": EventMeaning("", "voice", confirms=True),
+    "call.abandoned": EventMeaning(channel="voice", confirms=True, happening="abandoned"),
+    "contact.conversation": EventMeaning(happening="conversation"),
+    "contact.refused": EventMeaning(happening="refusal"),
 }
 """The neutral events. Any other name is the user's own event: it counts, and conditions see it through event() and count()."""
+
+TALLIED = (
+    "email.delivered",
+    "email.bounced",
+    "email.complained",
+    "sms.delivered",
+    "call.answered",
+    "call.abandoned",
+)
+"""The events that are counted by day, so that ratios can be made of them; each counts once for a send."""

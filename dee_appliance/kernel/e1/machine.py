@@ -29,7 +29,8 @@ from dee_appliance.kernel.e1.input import (
     TaskDone,
     Verb,
 )
-from dee_appliance.kernel.e1.run import Decision, GateShared, Given, Snapshot
+from dee_appliance.kernel.e1.rulebook import GateShared
+from dee_appliance.kernel.e1.run import Decision, Given, Snapshot
 from dee_appliance.kernel.e1.steps import fire
 from dee_appliance.kernel.e1.turn import Turn
 

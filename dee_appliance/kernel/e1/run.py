@@ -13,7 +13,7 @@ import msgspec
 
 from dee_appliance.kernel.e1.input import Scalar
 from dee_appliance.kernel.e1.plan import Channel
-from dee_appliance.kernel.e1.policy import Policy, Rule
+from dee_appliance.kernel.e1.policy import SuppressionRule
 
 Status = Literal["PENDING", "ACTIVE", "WAITING", "HELD", "PAUSED", "COMPLETED", "FAILED", "CANCELLED"]
 Trigger = Literal[
@@ -208,15 +208,26 @@ class Attempt(Frozen, frozen=True, kw_only=True):
     resends: int = 0
     taken: bool = False
     """A word of the provider has outrun its answer: it has the message, whatever the answer says."""
+    to: str = ""
+    """The token of the address that it was sent to; what is said about it concerns that address, even when the contact has a new one."""
+    sent: int = 0
+    """The tick at which it was marked for dispatch."""
+    cost: int | None = None
+    """What was settled for it, in micro-units."""
 
 
 class Consent(Frozen, frozen=True, kw_only=True):
-    """A consent or its revocation; `entry` is the audit entry that recorded it."""
+    """A consent or its revocation; `entry` is the audit entry that recorded it.
+
+    `basis` says what an implied consent follows from, `obtained` when it was given (a tick).
+    """
 
     granted: bool
     consent_class: str
     expires: int | None
     entry: int
+    basis: str = ""
+    obtained: int = 0
 
 
 class Suppression(Frozen, frozen=True, kw_only=True):
@@ -239,6 +250,38 @@ class Contact(Frozen, frozen=True, kw_only=True):
     tokens: dict[str, str] = {}
     consents: dict[tuple[str, str], Consent] = {}
     suppressions: tuple[Suppression, ...] = ()
+
+
+NOTHING_SENT = ("rejected", "not_sent")
+"""Outcomes of an attempt of which it is certain that nothing was sent: it does not count."""
+
+
+class Touch(Frozen, frozen=True, kw_only=True):
+    """What happened to a contact that a cap may count: an attempt, marked when it was dispatched, or a happening.
+
+    `what` is the channel, or conversation, refusal or abandoned; `outcome` what became of the attempt ("" while that is not known);
+    `entry` is the audit entry. Of a happening that came without a send, plan and the rest are not known.
+    """
+
+    contact: str
+    tick: int
+    attempt_no: int
+    what: str
+    entry: int
+    channel: str = ""
+    plan: str = ""
+    purpose: str = ""
+    outcome: str = ""
+    address: str = ""
+    variables: dict[str, Scalar] = {}
+
+
+class ListInUse(Frozen, frozen=True, kw_only=True):
+    """A suppression list that was loaded: which version, as of which tick, and the entry that brought it into use."""
+
+    version: int
+    as_of: int
+    entry: int
 
 
 class Enrolment(Frozen, frozen=True, kw_only=True):
@@ -334,19 +377,12 @@ class Decision(Frozen, frozen=True, kw_only=True):
     permit: Permit | None = None
     breaker: tuple[str, int] | None = None
     """The channel's count of failures in a row from now on."""
+    touches: tuple[Touch, ...] = ()
+    """What caps may count from now on; `entry` is the position of its entry in this decision."""
+    touched: tuple[tuple[Attempt, str], ...] = ()
+    """Attempts whose outcome is known now."""
     outcome: str = "done"
     """What a command is told: done, or rejected:<code>."""
-
-
-class GateShared(Frozen, frozen=True, kw_only=True):
-    """Shared values that the gate may read for one candidate: counters by (name, bucket) as (settled, reserved)."""
-
-    policy: Policy
-    policy_entry: int
-    rules: tuple[Rule, ...]
-    """What must be passed: the policy's rules that apply and what the plan tightens, in order (policy.rules_for)."""
-    counters: dict[tuple[str, str], tuple[int, int]]
-    trial_guests: tuple[str, ...] | None = None
 
 
 class Given(Frozen, frozen=True, kw_only=True):
@@ -364,6 +400,8 @@ class Given(Frozen, frozen=True, kw_only=True):
     bytes: int = 0
     units: int = 1
     commitment: str = ""
+    features: tuple[str, ...] = ()
+    """What was found in the message of what content rules look for, sorted."""
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
@@ -390,3 +428,5 @@ class Snapshot(msgspec.Struct, kw_only=True):
     """Whether the breaker of the channel that the input is about holds its queue already."""
     breaker_threshold: int = 5
     breaker_pause_s: int = 300
+    opt_out_rules: tuple[SuppressionRule, ...] = ()
+    """The suppression rules in use: they say how far an opt-out reaches."""

@@ -12,23 +12,26 @@ from dee_appliance.kernel.e1.gate import Verdict, ask_gate, permit_for
 from dee_appliance.kernel.e1.input import Answered
 from dee_appliance.kernel.e1.memory import remember_outcome
 from dee_appliance.kernel.e1.plan import Call, SendEmail, SendSms, SendStep, kind_of
-from dee_appliance.kernel.e1.policy import WindowRule
-from dee_appliance.kernel.e1.rules.question import Question, Reservation
+from dee_appliance.kernel.e1.rulebook import GateShared, places_of
+from dee_appliance.kernel.e1.rules.question import ADDRESS_OF, Question, Reservation
 from dee_appliance.kernel.e1.run import (
     Attempt,
     CounterChange,
     Entry,
-    GateShared,
     Given,
     Hold,
     Run,
     Status,
+    Touch,
 )
 from dee_appliance.kernel.e1.steps import backoff_due, complete, exit_met, fail, outcome_unknown, proceed
 from dee_appliance.kernel.e1.turn import Turn, file_core
 
 STOPPED: tuple[Status, ...] = ("COMPLETED", "CANCELLED", "FAILED")
 """A run that has stopped goes nowhere when its send settles. A run never leaves a step while an attempt is in flight."""
+
+SETTLED = ("ACCEPTED", "REJECTED", "NOT_SENT", "ABANDONED")
+"""States of an attempt in which its cost, real or none, stands in the budget already."""
 
 OUR_OWN_END = ("crash", "closed")
 """Codes of answers that say how this process ended, nothing about the channel."""
@@ -58,21 +61,15 @@ def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
             detail["field"] = given.field
         fail(turn, run, "render_failed", action=kind_of(step), outcome="not_rendered", detail=detail)
         return
-    question = Question(
-        tick=turn.tick,
-        contact=turn.contact,
-        plan=turn.plan_of(run).plan,
-        channel=attempt.channel,
-        units=_units(step, given),
-        policy=shared.policy,
-        zones=turn.zones,
-        counters=shared.counters,
-        hours=tuple(rule.hours for rule in shared.rules if isinstance(rule, WindowRule)),
-    )
+    question = question_of(turn, run, attempt, shared, units=_units(step, given), features=given.features)
     stale = step.send_by_s is not None and turn.tick > attempt.entered + step.send_by_s
-    verdict = ask_gate(question, shared.rules, guests=shared.trial_guests, stale=stale)
-    rest: dict[str, object] = {"gate": _rungs(verdict.rest)} if verdict.rest else {}
-    verdict = replace(verdict, saw={**verdict.saw, **rest, "policy": shared.policy_entry, "units": question.units})
+    verdict = ask_gate(question, guests=shared.trial_guests, stale=stale)
+    saw: dict[str, object] = {**verdict.saw, "policy": shared.policy_entry, "units": question.units}
+    if verdict.rest:
+        saw["gate"] = _rungs(verdict.rest)
+    if shared.packs:
+        saw["packs"] = list(shared.packs)
+    verdict = replace(verdict, saw=saw)
     if verdict.result == "allow":
         _dispatch(turn, run, attempt, verdict, given)
     elif verdict.result == "deny":
@@ -81,6 +78,31 @@ def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
         _hold_queue(turn, verdict)
     else:
         _park(turn, run, attempt, verdict)
+
+
+def question_of(
+    turn: Turn, run: Run, attempt: Attempt, shared: GateShared, *, units: int, features: tuple[str, ...]
+) -> Question:
+    """Return what the gate is asked about an intended send."""
+    return Question(
+        tick=turn.tick,
+        contact=turn.contact,
+        plan=turn.plan_of(run).plan,
+        channel=attempt.channel,
+        units=units,
+        policy=shared.policy,
+        book=shared.book,
+        places=places_of(turn.contact),
+        zones=turn.zones,
+        counters=shared.counters,
+        recent=shared.recent,
+        history=shared.history,
+        facts=shared.facts,
+        lists=shared.lists,
+        listed=shared.listed,
+        variables=run.variables,
+        features=features,
+    )
 
 
 def _units(step: SendStep, given: Given) -> int:
@@ -94,7 +116,9 @@ def _rungs(ladder: tuple[tuple[str, str, dict[str, object]], ...]) -> list[objec
 def _dispatch(turn: Turn, run: Run, attempt: Attempt, verdict: Verdict, given: Given) -> None:
     attempt = turn.move_attempt(attempt, "pull")
     reserved = tuple((one.name, one.bucket, one.amount, one.kind) for one in verdict.reserve)
-    attempt = turn.put_attempt(replace(attempt, reserved=reserved))
+    to = turn.contact.tokens.get(ADDRESS_OF[attempt.channel], "")
+    attempt = turn.put_attempt(replace(attempt, reserved=reserved, to=to, sent=turn.tick))
+    touch(turn, run, attempt.channel, attempt)
     turn.counters.extend(_reserve(one) for one in verdict.reserve)
     turn.mark(attempt, "DISPATCHING")
     turn.permit = permit_for(attempt, turn.tick)
@@ -185,7 +209,8 @@ def answered(turn: Turn, cause: Answered, run: Run | None) -> None:
 def _late(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
     """An answer to what is settled is evidence. To an unknown outcome it is the first certain fact."""
     detail: dict[str, object] = {"about": attempt.step, "attempt": attempt.attempt, "state": attempt.state}
-    run = turn.record(run, "answer", "late", {**detail, "answer": cause.outcome}, extra=_evidence(attempt, cause))
+    extra = {**_evidence(attempt, cause), **settle_late(turn, attempt, cause.cost_micros)}
+    run = turn.record(run, "answer", "late", {**detail, "answer": cause.outcome}, extra=extra)
     if attempt.state != "UNKNOWN" or attempt.channel == "voice":
         return
     if cause.outcome == "accepted":
@@ -237,10 +262,53 @@ def _settle(turn: Turn, attempt: Attempt, cost_micros: int | None) -> dict[str, 
         if kind == "money":
             cost = amount if cost_micros is None or cost_micros < 0 else cost_micros
             turn.counters.append(CounterChange(name=name, bucket=bucket, settled=cost, reserved=-amount))
+            attempt = turn.put_attempt(replace(attempt, cost=cost))
     evidence: dict[str, object] = {"send": attempt.send_key, "attempt": attempt.attempt}
     if cost_micros is not None:
         evidence["cost_micros"] = cost_micros
     return {**evidence, **_above_estimate(attempt, cost_micros)}
+
+
+def settle_late(turn: Turn, attempt: Attempt, cost_micros: int | None) -> dict[str, object]:
+    """Count at once what a send turns out to have cost after it was settled. Returns the evidence that its entry must carry."""
+    if cost_micros is None or cost_micros < 0 or attempt.state not in SETTLED:
+        return {}
+    given_back = attempt.state in ("REJECTED", "NOT_SENT")
+    counted = attempt.cost
+    for name, bucket, amount, kind in attempt.reserved:
+        if kind == "money":
+            reserved = 0 if counted is not None or given_back else -amount
+            change = cost_micros - (counted or 0)
+            turn.counters.append(CounterChange(name=name, bucket=bucket, settled=change, reserved=reserved))
+            attempt = turn.put_attempt(replace(attempt, cost=cost_micros))
+    return _above_estimate(attempt, cost_micros)
+
+
+def _outcome_known(turn: Turn, run: Run, attempt: Attempt, outcome: str) -> None:
+    """For the caps: what became of the attempt, and what it was for the person who was reached."""
+    turn.touched.append((attempt, outcome))
+    what = {"answered": "conversation", "declined": "refusal"}.get(outcome)
+    if what is not None and attempt.channel == "voice":
+        touch(turn, run, what, attempt)
+
+
+def touch(turn: Turn, run: Run, what: str, attempt: Attempt | None) -> None:
+    """Note what a cap may count; the next entry is the one that records it."""
+    known = attempt is not None
+    turn.touches.append(
+        Touch(
+            contact=run.contact,
+            tick=turn.tick,
+            attempt_no=attempt.no if attempt is not None else 0,
+            what=what,
+            entry=len(turn.entries),
+            channel=attempt.channel if attempt is not None else "",
+            plan=run.plan if known else "",
+            purpose=turn.plan_of(run).plan.purpose if known else "",
+            address=attempt.to if attempt is not None else "",
+            variables=run.variables if known else {},
+        )
+    )
 
 
 def _give_back(turn: Turn, attempt: Attempt) -> None:
@@ -259,9 +327,10 @@ def _above_estimate(attempt: Attempt, cost_micros: int | None) -> dict[str, obje
 
 
 def _accepted(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
-    turn.move_attempt(attempt, "accepted")
+    attempt = turn.move_attempt(attempt, "accepted")
     turn.mark(attempt, "ACCEPTED")
     settled = _settle(turn, attempt, cause.cost_micros)
+    _outcome_known(turn, run, attempt, "accepted")
     _advance(turn, run, attempt, "accepted", {**_evidence(attempt, cause), **settled})
 
 
@@ -290,6 +359,7 @@ def _rejected(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
     """Certain: nothing was sent. The counters get back what was reserved; the plan's recovery policy may try again."""
     turn.move_attempt(attempt, "rejected")
     turn.mark(attempt, "REJECTED")
+    turn.touched.append((attempt, "rejected"))
     _give_back(turn, attempt)
     not_sent(turn, run, attempt, cause.kind, extra=_evidence(attempt, cause))
 
@@ -339,9 +409,10 @@ def _call_taken(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None
 
 def call_outcome(turn: Turn, run: Run, attempt: Attempt, outcome: str, cost_micros: int | None) -> None:
     """The final outcome of a call in flight."""
-    turn.move_attempt(attempt, "accepted")
+    attempt = turn.move_attempt(attempt, "accepted")
     turn.mark(attempt, "ACCEPTED")
     extra = _settle(turn, attempt, cost_micros)
+    _outcome_known(turn, run, attempt, outcome)
     _advance(turn, turn.put(replace(run, due=None)), attempt, outcome, extra)
 
 
@@ -353,11 +424,12 @@ def confirm(turn: Turn, run: Run, attempt: Attempt, *, outcome: str = "", cost_m
 
     The run stays FAILED until resume, or the plan recovers on `confirmed`.
     """
-    turn.move_attempt(attempt, "confirmed")
+    attempt = turn.move_attempt(attempt, "confirmed")
     turn.mark(attempt, "ACCEPTED")
     extra = _settle(turn, attempt, cost_micros)
     step = send_step(turn, run, attempt.step)
     outcome = outcome or "accepted"
+    _outcome_known(turn, run, attempt, outcome)
     run = _remember(turn, run, attempt, outcome)
     detail: dict[str, object] = {"attempt": attempt.attempt, "outcome": outcome}
     if not at_attempt(run, attempt) or run.status != "FAILED":
@@ -374,6 +446,7 @@ def release(turn: Turn, run: Run, attempt: Attempt) -> None:
     """An unknown outcome turns out not to have been sent: the counters get back what was reserved."""
     turn.move_attempt(attempt, "not_sent")
     turn.mark(attempt, "NOT_SENT")
+    turn.touched.append((attempt, "not_sent"))
     _give_back(turn, attempt)
     if at_attempt(run, attempt) and run.status == "FAILED":
         turn.put(replace(run, reason="not_sent"))

@@ -32,6 +32,7 @@ from dee_appliance.kernel.e1.run import (
     Run,
     Snapshot,
     Suppression,
+    Touch,
     Trigger,
 )
 
@@ -82,6 +83,8 @@ class Turn:
         self.enrolment: tuple[str, Enrolment] | None = None
         self.permit: Permit | None = None
         self.breaker: tuple[str, int] | None = None
+        self.touches: list[Touch] = []
+        self.touched: list[tuple[Attempt, str]] = []
         self.outcome = "done"
         self._next_attempt_no = snapshot.next_attempt_no
 
@@ -209,6 +212,8 @@ class Turn:
             enrolment=self.enrolment,
             permit=self.permit,
             breaker=self.breaker,
+            touches=tuple(self.touches),
+            touched=tuple(self.touched),
             outcome=self.outcome,
         )
 

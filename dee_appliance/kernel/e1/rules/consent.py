@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dee_appliance.kernel.e1.policy import ConsentRule
-from dee_appliance.kernel.e1.rules.question import Question, RuleAnswer
+from dee_appliance.kernel.e1.rules.months import months_passed
+from dee_appliance.kernel.e1.rules.question import Question, RuleAnswer, failed
 from dee_appliance.kernel.e1.run import Consent, Contact
 
 
@@ -26,7 +27,15 @@ def ask(rule: ConsentRule, question: Question) -> RuleAnswer:
     """Deny unless such a consent is in force; name the entry that is relied on."""
     consent = in_force(question.contact, question.channel, question.plan.purpose, question.tick)
     if consent is None:
-        return RuleAnswer(verdict="deny", reason="no_consent")
+        return failed(rule.on_fail, "no_consent", question.tick)
+    values: dict[str, object] = {"class": consent.consent_class}
     if rule.classes and consent.consent_class not in rule.classes:
-        return RuleAnswer(verdict="deny", reason="consent_class", values={"class": consent.consent_class})
-    return RuleAnswer(verdict="pass", values={"class": consent.consent_class}, saw={"consent": consent.entry})
+        return failed(rule.on_fail, "consent_class", question.tick, values=values)
+    if consent.consent_class == "implied" and rule.implied:
+        values["basis"] = consent.basis
+        months = rule.implied.get(consent.basis)
+        if months is None:
+            return failed(rule.on_fail, "consent_basis", question.tick, values=values)
+        if months_passed(consent.obtained, months, question.tick):
+            return failed(rule.on_fail, "consent_expired", question.tick, values=values)
+    return RuleAnswer(verdict="pass", values=values, saw={"consent": consent.entry})

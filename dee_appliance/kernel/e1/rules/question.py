@@ -7,11 +7,13 @@ from typing import Literal
 from msgspec import field
 
 from dee_appliance.kernel.e1.civil_time import ZoneTable
-from dee_appliance.kernel.e1.plan import Channel, Hours, Plan
+from dee_appliance.kernel.e1.plan import Channel, Plan
 from dee_appliance.kernel.e1.policy import Policy
-from dee_appliance.kernel.e1.run import Contact, Frozen
+from dee_appliance.kernel.e1.rulebook import Places, Rulebook
+from dee_appliance.kernel.e1.run import Contact, Frozen, ListInUse, Touch
 
 ADDRESS_OF: dict[Channel, str] = {"email": "email", "sms": "phone", "voice": "phone"}
+DAY_S = 86_400
 
 
 class Question(Frozen, frozen=True, kw_only=True):
@@ -23,10 +25,22 @@ class Question(Frozen, frozen=True, kw_only=True):
     channel: Channel
     units: int
     policy: Policy
+    book: Rulebook
+    places: Places
     zones: ZoneTable
     counters: dict[tuple[str, str], tuple[int, int]]
-    hours: tuple[Hours, ...] = ()
-    """Every window that the send must be inside of: a hold ends when all of them are open."""
+    recent: dict[str, tuple[tuple[int, int], ...]] = {}
+    """By counter of a rate: the seconds in which sends left, with their number, oldest first."""
+    history: tuple[Touch, ...] = ()
+    """What happened to this contact before, newest first, as far back as a rule looks."""
+    facts: dict[str, tuple[bool, int]] = {}
+    """Recorded facts with the entries that recorded them."""
+    lists: dict[str, ListInUse] = {}
+    listed: tuple[str, ...] = ()
+    """The lists in use that the address is on."""
+    variables: dict[str, bool | int | str] = {}
+    features: tuple[str, ...] = ()
+    """What the rendered message was found to have, sorted."""
 
 
 class Reservation(Frozen, frozen=True, kw_only=True):
@@ -56,3 +70,17 @@ class RuleAnswer(Frozen, frozen=True, kw_only=True):
 
 
 PASS = RuleAnswer(verdict="pass")
+
+
+def failed(
+    on_fail: str,
+    reason: str,
+    tick: int,
+    *,
+    values: dict[str, object] | None = None,
+    saw: dict[str, object] | None = None,
+) -> RuleAnswer:
+    """Return the answer of a rule that does not pass and knows no time: denied, or held and asked again a day later."""
+    until = tick + DAY_S if on_fail == "hold" else None
+    verdict: Literal["hold", "deny"] = "hold" if on_fail == "hold" else "deny"
+    return RuleAnswer(verdict=verdict, reason=reason, until=until, values=values or {}, saw=saw or {})
