@@ -38,11 +38,11 @@ from dee_appliance.authoring.written_policy import (
     WrittenBudgetRule,
     WrittenConsent,
     WrittenDailyLimit,
-    WrittenWindow,
     WrittenPolicyFile,
     WrittenRate,
     WrittenRule,
     WrittenSuppression,
+    WrittenWindow,
 )
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical, document_digest
@@ -51,11 +51,11 @@ from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ConsentRule,
     DailyLimitRule,
-    WindowRule,
     Policy,
     Rate,
     Rule,
     SuppressionRule,
+    WindowRule,
 )
 
 CHANNELS: tuple[Channel, ...] = ("email", "sms", "voice")

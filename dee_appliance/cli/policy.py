@@ -59,7 +59,7 @@ def _for(rule: Rule) -> str:
 
 def _says(rule: Rule) -> str:
     from dee_appliance.authoring.notation import format_money
-    from dee_appliance.kernel.e1.policy import BudgetRule, ConsentRule, DailyLimitRule, WindowRule, SuppressionRule
+    from dee_appliance.kernel.e1.policy import BudgetRule, ConsentRule, DailyLimitRule, SuppressionRule, WindowRule
 
     match rule:
         case SuppressionRule():
@@ -72,6 +72,8 @@ def _says(rule: Rule) -> str:
             return f"{limit:,} a day ({zone}) per {scope}"
         case BudgetRule(limit_micros=micros, currency=currency, scope=scope):
             return f"{format_money(micros, currency)} per {scope}"
+        case _:
+            return ""
 
 
 def _week(hours: Hours) -> str:

@@ -110,7 +110,7 @@ def budget_show(view: View, *, plan: str = "", now: int | None = None) -> Budget
             policy=policy.id,
             entry=entry,
             at=Times(view).at(tick),
-            budgets=tuple(_budgets(view, scoped)),
+            budgets=tuple(_budgets(view, scoped, tick)),
             limits=tuple(_limits(view, scoped, tick)),
         )
 
@@ -134,16 +134,16 @@ def _digest(view: View, plan: str) -> str:
     return digest
 
 
-def _budgets(view: View, scoped: list[_Scoped]) -> Iterator[BudgetRow]:
+def _budgets(view: View, scoped: list[_Scoped], tick: int) -> Iterator[BudgetRow]:
     seen: list[str] = []
     for one in scoped:
         if not isinstance(one.rule, BudgetRule):
             continue
-        key = budget.counter_of(one.rule, one.channel, one.plan)
+        key = budget.counter_of(one.rule, one.channel, one.plan, view.state.zones(), tick)
         if key[0] in seen:
             continue
         seen.append(key[0])
-        settled, reserved = view.state.counters([key])[key]
+        settled, reserved = view.state.counters.read(key)
         plan, channel = _scope(one)
         yield BudgetRow(
             rule=one.rule.id,
@@ -168,7 +168,7 @@ def _limits(view: View, scoped: list[_Scoped], tick: int) -> Iterator[LimitRow]:
         if key[0] in seen:
             continue
         seen.append(key[0])
-        used = view.state.counters([key])[key][0]
+        used = view.state.counters.read(key)[0]
         plan, channel = _scope(one)
         yield LimitRow(
             rule=one.rule.id,

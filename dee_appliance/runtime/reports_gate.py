@@ -16,10 +16,10 @@ from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ConsentRule,
     DailyLimitRule,
-    WindowRule,
     Policy,
     Rule,
     SuppressionRule,
+    WindowRule,
     decode_policy,
     kind_of_rule,
     rules_for,
@@ -136,12 +136,18 @@ class GateReader:
                 return _counted(line, rule)
             case BudgetRule():
                 return _spent(line, rule, policy)
+            case _:
+                return _values_text(values)
 
     def _consent(self, line: LogLine, values: dict[str, object]) -> str:
         relied = self.consent_of(line)
         if relied is not None:
             return f"{relied.channel} {relied.consent_class} ({relied.source} {relied.utc[:10]}, entry {relied.entry})"
         return f"class {values['class']}" if "class" in values else "none in force"
+
+
+def _values_text(values: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(values.items()))
 
 
 def _built_in(name: str, verdict: str, address: str) -> str:

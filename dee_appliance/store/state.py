@@ -348,10 +348,8 @@ class State:
             self._collected.marks.append((mark.no, mark.mark, mark.send_key, mark.attempt, cause.seq, cause.tick))
         for change in decision.counters:
             self.counters.add(change)
-        for touch in decision.touches:
-            self.touches.add(replace(touch, entry=base + touch.entry))
-        for attempt, outcome in decision.touched:
-            self.touches.settle(attempt, outcome)
+        if decision.touches or decision.touched:
+            self._write_touches(decision, base)
         if decision.holds or decision.released:
             self.write_holds(decision.holds, decision.released, base)
         self._write_contact_facts(decision, snapshot, base)
@@ -436,6 +434,12 @@ class State:
         self._collected.attempts[attempt.no] = attempt
         if attempt.no >= self.next_attempt_no:
             self.next_attempt_no = attempt.no + 1
+
+    def _write_touches(self, decision: Decision, base: int) -> None:
+        for touch in decision.touches:
+            self.touches.add(replace(touch, entry=base + touch.entry))
+        for attempt, outcome in decision.touched:
+            self.touches.settle(attempt, outcome)
 
     def _write_contact_facts(self, decision: Decision, snapshot: Snapshot, base: int) -> None:
         contact = snapshot.contact.contact if decision.contact is None else decision.contact.contact

@@ -4,9 +4,9 @@ Only this module makes a Permit, and no adapter takes anything without one. A re
 nothing here raises for a policy. Exit conditions and operator pauses are asked by the machine before it comes here;
 shared holds (halt, breaker, an exhausted daily limit) keep a send from being pulled at all.
 
-Which answer decides: the first denial among the rules that are the contact's own, else the first answer that is not a pass. So a send
-that may never leave is not parked first for a reason that passes. A hold for hours and caps lasts until the first instant at which all
-of them pass together.
+Which answer decides: the first denial among the rules that are the contact's own, else the first answer that is not a pass.
+So a send that may never leave is not parked first for a reason that passes. A hold for hours and caps lasts until the first
+instant at which all of them pass together.
 """
 
 from __future__ import annotations
@@ -207,8 +207,9 @@ def _timed(verdict: Verdict, question: Question) -> Verdict:
 def next_permitted(question: Question) -> int | None:
     """Return the first instant from the tick on at which every window and cap passes, or None.
 
-    Each rule in turn moves the instant on to where it passes itself; what all of them leave where it is, is the least such instant.
-    None when the windows do not open together within their horizon after the last cap has let go. Raises as the rules do.
+    Each rule in turn moves the instant on to where it passes itself; what all of them leave where it is, is the least such
+    instant. None when the windows do not open together within their horizon after the last cap has let go. Raises as the
+    rules do.
     """
     timed = [rule for rule in question.book.concerning(question.places) if _is_timed(rule, question)]
     utc = free = question.tick

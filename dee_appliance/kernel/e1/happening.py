@@ -151,8 +151,8 @@ def _remember(turn: Turn, run: Run, step: str, visit: int, word: str) -> Run:
 def _suppress(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
     """An opt-out, a complaint and a dead address suppress on that channel, whatever the plan says.
 
-    A dead address is the address's own. What a person has said concerns the person and the address: it holds for a new address of the
-    same contact, and for whoever has the address later. A rule may let it reach every channel.
+    A dead address is the address's own. What a person has said concerns the person and the address: it holds for a new
+    address of the same contact, and for whoever has the address later. A rule may let it reach every channel.
     """
     reason = meaning.suppresses
     if meaning.word == "bounced" and _hardness(cause) == "hard":

@@ -50,7 +50,8 @@ class ContactErase(Payload, frozen=True, kw_only=True):
 class ConsentSet(Payload, frozen=True, kw_only=True):
     """Consent of the contact was granted or revoked. `purpose` "*" is every purpose; `expires` and `obtained` are ticks.
 
-    `basis` says what an implied consent follows from, as in purchase; `evidence` is a commitment to the text of it, which the vault keeps.
+    `basis` says what an implied consent follows from, as in purchase; `evidence` is a commitment to the text of it, which
+    the vault keeps.
     """
 
     contact: Name
@@ -174,7 +175,10 @@ class PackRetire(Payload, frozen=True, kw_only=True):
 
 
 class FactSet(Payload, frozen=True, kw_only=True):
-    """An operator records that something is so, or is not: a registration, an emergency. `value` None: it is not known any more."""
+    """An operator records that something is so, or is not: a registration, an emergency.
+
+    `value` None: it is not known any more.
+    """
 
     name: Name
     value: bool | None

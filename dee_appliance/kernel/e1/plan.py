@@ -189,7 +189,8 @@ class Enroll(Part, frozen=True, kw_only=True):
 class Hours(Part, frozen=True, kw_only=True):
     """Half-open spans (open_s, close_s) of the contact's local day for each weekday, Monday first; close may pass midnight.
 
-    `half_days` gives the spans of single dates. The calendar of closed dates and half-days covers the dates up to `closed_until` ("": all).
+    `half_days` gives the spans of single dates. The calendar of closed dates and half-days covers the dates up to
+    `closed_until` ("": all).
     """
 
     weekly: tuple[tuple[tuple[int, int], ...], ...]

@@ -1,9 +1,9 @@
-"""The rules of the gate as data: the file's own policy, compliance packs, and what a plan tightens. A rule kind is one struct here and
-one module in rules/.
+"""The rules of the gate as data: the file's own policy, compliance packs, and what a plan tightens. A rule kind is one
+struct here and one module in rules/.
 
-A policy and a pack are documents named by their digests; an entry of the gate names the rule ids that it asked. What a plan tightens is
-turned into further rules of the same kinds by `rules_for`, so the gate knows one kind of rule only. Every rule of every source must
-pass: a pack or a plan can only tighten.
+A policy and a pack are documents named by their digests; an entry of the gate names the rule ids that it asked. What a plan
+tightens is turned into further rules of the same kinds by `rules_for`, so the gate knows one kind of rule only. Every rule
+of every source must pass: a pack or a plan can only tighten.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec import field
 
 from dee_appliance.kernel.e1.plan import Channel, Hours, Part, Plan, Purpose
 
@@ -25,8 +26,9 @@ HAPPENINGS: tuple[Happening, ...] = ("conversation", "refusal", "abandoned")
 class Ground(Part, frozen=True, kw_only=True):
     """One thing that can hold for a send: a consent of this class, an attribute of the contact, or a recorded fact.
 
-    Exactly one of `consent`, `attribute` and `fact` is named. An attribute holds when it is true, or, with `months`, when it is a date
-    not older than so many months. `holds` False asks for the opposite of a fact; a fact that nobody has recorded holds neither way.
+    Exactly one of `consent`, `attribute` and `fact` is named. An attribute holds when it is true, or, with `months`, when
+    it is a date not older than so many months. `holds` False asks for the opposite of a fact; a fact that nobody has
+    recorded holds neither way.
     """
 
     consent: str = ""
@@ -39,10 +41,10 @@ class Ground(Part, frozen=True, kw_only=True):
 class RuleBase(Part, frozen=True, kw_only=True):
     """What every rule has.
 
-    `id` is unique in the policy and stands in every entry that asked the rule. Empty `channels`, `purposes` or `jurisdictions` mean all.
-    `effective_from` and `effective_until` are local dates (ISO text, half-open, "" is open): the rule is in force while it is so in any
-    zone of the contact. `on_fail` hold asks again a day later. `unless` lists what lifts the rule. The rest names the source of a legal
-    rule, when it was read, how sure we are, and what is arguable.
+    `id` is unique in the policy and stands in every entry that asked the rule. Empty `channels`, `purposes` or
+    `jurisdictions` mean all. `effective_from` and `effective_until` are local dates (ISO text, half-open, "" is open): the
+    rule is in force while it is so in any zone of the contact. `on_fail` hold asks again a day later. `unless` lists what
+    lifts the rule. The rest names the source of a legal rule, when it was read, how sure we are, and what is arguable.
     """
 
     id: str
@@ -64,8 +66,8 @@ class RuleBase(Part, frozen=True, kw_only=True):
 class SuppressionRule(RuleBase, frozen=True, kw_only=True, tag="suppression", tag_field="kind"):
     """Denies a send to a contact who has opted out or was suppressed, or whose address is on one of `lists`.
 
-    Without `lists` it asks the file's own suppressions: global, of the channel, of the plan. A list must have been loaded and be no older
-    than `max_age_days` (0: any age). `reach` says what an opt-out closes: its channel, or everything.
+    Without `lists` it asks the file's own suppressions: global, of the channel, of the plan. A list must have been loaded
+    and be no older than `max_age_days` (0: any age). `reach` says what an opt-out closes: its channel, or everything.
     """
 
     lists: tuple[str, ...] = ()
@@ -80,11 +82,13 @@ class ConsentRule(RuleBase, frozen=True, kw_only=True, tag="consent", tag_field=
     """
 
     classes: tuple[str, ...] = ()
-    implied: dict[str, int] = {}
+    implied: dict[str, int] = field(default_factory=dict)
 
 
 class FactRule(RuleBase, frozen=True, kw_only=True, tag="fact", tag_field="kind"):
-    """Denies a send unless one of `require` holds: a registration on file, an emergency that is over, a number that is a landline."""
+    """Denies a send unless one of `require` holds: a registration on file, an emergency that is over, a number that
+    is a landline.
+    """
 
     require: tuple[Ground, ...]
 
@@ -97,7 +101,8 @@ class ContentRule(RuleBase, frozen=True, kw_only=True, tag="content", tag_field=
 
 
 class WindowRule(RuleBase, frozen=True, kw_only=True, tag="window", tag_field="kind"):
-    """Holds a send outside these hours in any plausible zone of the contact, or of the fixed `zone` a statute names; unknown: denied.
+    """Holds a send outside these hours in any plausible zone of the contact, or of the fixed `zone` a statute names;
+    unknown: denied.
 
     `personal`: the contact's own stated hours must be open as well. `guard_s`: no send that begins so shortly before the close.
     """
@@ -111,11 +116,11 @@ class WindowRule(RuleBase, frozen=True, kw_only=True, tag="window", tag_field="k
 class CapRule(RuleBase, frozen=True, kw_only=True, tag="cap", tag_field="kind"):
     """Holds a send when `limit` of what it `counts` lie in its window already: attempts on channels, or happenings (a cool-down).
 
-    `scope` names what must be equal: "contact" or "address", and "plan", "purpose", "channel" or "var:NAME" (an enrolment variable such
-    as the debt; unknown counts as equal). The window is `seconds` (closed: exactly that long ago still counts), `days` consecutive local
-    days with today as the last, or the local `month`; with `days`, `also_seconds` bounds the sliding time as well. Days are those of
-    every zone of the contact, or of `zone`. Attempts of which it is certain that nothing was sent, and those with one of
-    `excluded_outcomes`, do not count.
+    `scope` names what must be equal: "contact" or "address", and "plan", "purpose", "channel" or "var:NAME" (an enrolment
+    variable such as the debt; unknown counts as equal). The window is `seconds` (closed: exactly that long ago still
+    counts), `days` consecutive local days with today as the last, or the local `month`; with `days`, `also_seconds` bounds
+    the sliding time as well. Days are those of every zone of the contact, or of `zone`. Attempts of which it is certain
+    that nothing was sent, and those with one of `excluded_outcomes`, do not count.
     """
 
     limit: int
@@ -131,7 +136,8 @@ class CapRule(RuleBase, frozen=True, kw_only=True, tag="cap", tag_field="kind"):
 
 
 class RatioRule(RuleBase, frozen=True, kw_only=True, tag="ratio", tag_field="kind"):
-    """Holds the queue while, over the last `days` UTC days, `numerator` events per 10,000 `denominator` events are `max_per_10000` or more.
+    """Holds the queue while, over the last `days` UTC days, `numerator` events per 10,000 `denominator` events are
+    `max_per_10000` or more.
 
     Fewer than `min_denominator` events say nothing.
     """
@@ -152,7 +158,10 @@ class Stage(Part, frozen=True, kw_only=True):
 
 
 class DailyLimitRule(RuleBase, frozen=True, kw_only=True, tag="daily_limit", tag_field="kind"):
-    """Holds sends beyond `limit` a day, the day being that of the IANA zone `zone`. `ramp` raises the limit by dates (a warm-up)."""
+    """Holds sends beyond `limit` a day, the day being that of the IANA zone `zone`.
+
+    `ramp` raises the limit by dates (a warm-up).
+    """
 
     limit: int
     zone: str = "Etc/UTC"
@@ -251,7 +260,8 @@ class Policy(Part, frozen=True, kw_only=True):
 class Pack(Part, frozen=True, kw_only=True):
     """A compliance pack: rules from one legal source, as of a date. It never loosens, and it is not legal advice.
 
-    `notice` says so in the words of the pack; `calendars` names the holiday lists that its rules were written with, each with its source.
+    `notice` says so in the words of the pack; `calendars` names the holiday lists that its rules were written with, each
+    with its source.
     """
 
     schema: int = 1
@@ -260,7 +270,7 @@ class Pack(Part, frozen=True, kw_only=True):
     title: str = ""
     as_of: str
     notice: str
-    calendars: dict[str, str] = {}
+    calendars: dict[str, str] = field(default_factory=dict)
     rules: tuple[Rule, ...]
 
 

@@ -209,7 +209,8 @@ class Attempt(Frozen, frozen=True, kw_only=True):
     taken: bool = False
     """A word of the provider has outrun its answer: it has the message, whatever the answer says."""
     to: str = ""
-    """The token of the address that it was sent to; what is said about it concerns that address, even when the contact has a new one."""
+    """The token of the address that it was sent to; what is said about it concerns that address, even when the
+    contact has a new one."""
     sent: int = 0
     """The tick at which it was marked for dispatch."""
     cost: int | None = None
@@ -259,8 +260,8 @@ NOTHING_SENT = ("rejected", "not_sent")
 class Touch(Frozen, frozen=True, kw_only=True):
     """What happened to a contact that a cap may count: an attempt, marked when it was dispatched, or a happening.
 
-    `what` is the channel, or conversation, refusal or abandoned; `outcome` what became of the attempt ("" while that is not known);
-    `entry` is the audit entry. Of a happening that came without a send, plan and the rest are not known.
+    `what` is the channel, or conversation, refusal or abandoned; `outcome` what became of the attempt ("" while that is not
+    known); `entry` is the audit entry. Of a happening that came without a send, plan and the rest are not known.
     """
 
     contact: str

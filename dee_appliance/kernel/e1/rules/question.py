@@ -29,16 +29,16 @@ class Question(Frozen, frozen=True, kw_only=True):
     places: Places
     zones: ZoneTable
     counters: dict[tuple[str, str], tuple[int, int]]
-    recent: dict[str, tuple[tuple[int, int], ...]] = {}
+    recent: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     """By counter of a rate: the seconds in which sends left, with their number, oldest first."""
     history: tuple[Touch, ...] = ()
     """What happened to this contact before, newest first, as far back as a rule looks."""
-    facts: dict[str, tuple[bool, int]] = {}
+    facts: dict[str, tuple[bool, int]] = field(default_factory=dict)
     """Recorded facts with the entries that recorded them."""
-    lists: dict[str, ListInUse] = {}
+    lists: dict[str, ListInUse] = field(default_factory=dict)
     listed: tuple[str, ...] = ()
     """The lists in use that the address is on."""
-    variables: dict[str, bool | int | str] = {}
+    variables: dict[str, bool | int | str] = field(default_factory=dict)
     features: tuple[str, ...] = ()
     """What the rendered message was found to have, sorted."""
 

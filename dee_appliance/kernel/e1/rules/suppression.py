@@ -14,7 +14,9 @@ def applies(suppression: Suppression, channel: str, plan: str) -> bool:
 
 
 def ask(rule: SuppressionRule, question: Question) -> RuleAnswer:
-    """Deny when any suppression of the contact or of one of its addresses applies, or the address is on one of the rule's lists."""
+    """Deny when any suppression of the contact or of one of its addresses applies, or the address is on one of the
+    rule's lists.
+    """
     if rule.lists:
         return _ask_lists(rule, question)
     if not question.contact.suppressions:

@@ -1,0 +1,125 @@
+"""What happened to a contact that caps may count: kept for the contacts that were asked about, written many rows at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from dee_appliance.kernel.e1.run import Touch
+
+if TYPE_CHECKING:
+    from dee_appliance.kernel.e1.run import Attempt
+    from dee_appliance.store.database import Database
+    from dee_appliance.store.state_queries import StateQueries
+
+KEPT = 10_000
+
+
+class Body(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What of a touch is not a column."""
+
+    channel: str = ""
+    plan: str = ""
+    purpose: str = ""
+    address: str = ""
+    variables: dict[str, bool | int | str] = {}
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder(Body).decode
+
+
+class Touches:
+    """The touches of one open file."""
+
+    def __init__(self, database: Database, queries: StateQueries) -> None:
+        self._database = database
+        self._queries = queries
+        self._new: list[Touch] = []
+        self._known: dict[tuple[str, int, int, str], str] = {}
+        self._kept: dict[str, tuple[int, list[Touch]]] = {}
+        """By contact: since which tick, and the touches, newest first."""
+
+    def forget(self) -> None:
+        """Drop what was read and what was not written, after a rollback."""
+        self._new.clear()
+        self._known.clear()
+        self._kept.clear()
+
+    def history(self, contact: str, since: int) -> tuple[Touch, ...]:
+        """Return what happened to a contact since a tick, newest first."""
+        kept = self._kept.get(contact)
+        if kept is None or kept[0] > since:
+            self.flush()
+            if len(self._kept) >= KEPT:
+                self._kept.clear()
+            kept = self._kept[contact] = (since, self._read(contact, since))
+        return tuple(kept[1])
+
+    def _read(self, contact: str, since: int) -> list[Touch]:
+        found = []
+        for tick, attempt_no, what, entry, outcome, text in self._database.execute(
+            self._queries.select_touches, (contact, since)
+        ):
+            body = _decode(text)
+            found.append(
+                Touch(
+                    contact=contact,
+                    tick=tick,
+                    attempt_no=attempt_no,
+                    what=what,
+                    entry=entry,
+                    outcome=outcome,
+                    channel=body.channel,
+                    plan=body.plan,
+                    purpose=body.purpose,
+                    address=body.address,
+                    variables=body.variables,
+                )
+            )
+        return found
+
+    def add(self, touch: Touch) -> None:
+        """Note a touch. `entry` is the seq of its audit entry."""
+        kept = self._kept.get(touch.contact)
+        if kept is not None:
+            if any(_key(one) == _key(touch) for one in kept[1]):
+                return
+            kept[1].insert(0, touch)
+        self._new.append(touch)
+
+    def settle(self, attempt: Attempt, outcome: str) -> None:
+        """Note what became of an attempt."""
+        key = (attempt.contact, attempt.sent, attempt.no, attempt.channel)
+        self._known[key] = outcome
+        kept = self._kept.get(attempt.contact)
+        if kept is not None:
+            kept[1][:] = [replace(one, outcome=outcome) if _key(one) == key else one for one in kept[1]]
+
+    def flush(self) -> None:
+        """Write everything that is not written yet."""
+        if self._new:
+            rows = [
+                (
+                    one.contact,
+                    one.tick,
+                    one.attempt_no,
+                    one.what,
+                    one.entry,
+                    one.outcome,
+                    _encode(Body(one.channel, one.plan, one.purpose, one.address, one.variables)).decode(),
+                )
+                for one in self._new
+            ]
+            self._database.many(self._queries.insert_touch, rows)
+            self._new.clear()
+        if self._known:
+            known = [(outcome, *key) for key, outcome in self._known.items()]
+            self._database.many(self._queries.update_touch, known)
+            self._known.clear()
+
+
+def _key(touch: Touch) -> tuple[str, int, int, str]:
+    return touch.contact, touch.tick, touch.attempt_no, touch.what
