@@ -51,6 +51,9 @@ _MESSAGE_ID = re.compile(r"<[A-Za-z0-9._-]{1,128}@[A-Za-z0-9.-]{1,253}>")
 _LONG_LINE = re.compile("[^\r\n]{999}")
 
 
+CRLF = "\r\n"
+
+
 def message_id(send_key: str, domain: str) -> str:
     """`<send_key@domain>`: how an answer, a bounce or a reply finds its send. Raises Refused when it would not be a valid id."""
     value = f"<{send_key}@{domain}>"
@@ -69,13 +72,15 @@ def build_message(
     message_id: str,
     date_tick: int,
     unsubscribe_mailto: str = "",
+    unsubscribe_url: str = "",
     headers: Sequence[tuple[str, str]] = (),
 ) -> bytes:
     """One message, ready to be sent.
 
     `to` is an address; `sender` is used when the template has no From; `message_id` comes from the function of that name;
-    `date_tick` is in UTC seconds; `unsubscribe_mailto` is a `mailto:` URI (RFC 2369). Raises Refused when a header value holds a
-    line break, a control character or a malformed address.
+    `date_tick` is in UTC seconds; `unsubscribe_mailto` is a `mailto:` URI (RFC 2369), `unsubscribe_url` an `https:` one
+    that takes one-click opt-outs (RFC 8058). Raises Refused when a header value holds a line break, a control character or
+    a malformed address.
     """
     from_box = _mailbox("From", rendered.sender or sender)
     lines = [
@@ -87,8 +92,14 @@ def build_message(
     ]
     if rendered.reply_to:
         lines.append(f"Reply-To: {encode_mailbox(_mailbox('Reply-To', rendered.reply_to), first_line_chars=10)}")
+    ways = [f"<{_https(unsubscribe_url)}>"] if unsubscribe_url else []
     if unsubscribe_mailto:
-        lines.append(f"List-Unsubscribe: <{_mailto(unsubscribe_mailto)}>")
+        ways.append(f"<{_mailto(unsubscribe_mailto)}>")
+    if ways:
+        # Folded between the two: each may fill a line.
+        lines.append(f"List-Unsubscribe: {f',{CRLF} '.join(ways)}")
+    if unsubscribe_url:
+        lines.append("List-Unsubscribe-Post: List-Unsubscribe=One-Click")
     lines.extend(_extra(name, value) for name, value in headers)
     lines.append("MIME-Version: 1.0")
     head = "\r\n".join(lines).encode("utf-8")
@@ -148,6 +159,12 @@ def _checked_id(value: str) -> str:
     if _MESSAGE_ID.fullmatch(value) is None:
         raise Refused("header Message-ID is not a message id")
     return value
+
+
+def _https(uri: str) -> str:
+    if not uri.startswith("https://") or not uri.isascii() or any(one in uri for one in '<>," \r\n\t'):
+        raise Refused("header List-Unsubscribe is no https address", hint="write https://example.com/stop/{send}")
+    return uri
 
 
 def _mailto(uri: str) -> str:

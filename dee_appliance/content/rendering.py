@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from blake3 import blake3
 
+from dee_appliance.content.features import features_of_call, features_of_email, features_of_sms
 from dee_appliance.content.language import RenderFailed, Value, renderer
 from dee_appliance.content.mime import build_message, message_id
 from dee_appliance.content.script import render_script, script_from_document
@@ -25,17 +26,26 @@ if TYPE_CHECKING:
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """Who sends, as set in the file. `unsubscribe` is the mailbox that takes opt-outs."""
+    """Who sends, as set in the file.
+
+    `unsubscribe` is the mailbox that takes opt-outs; `unsubscribe_url` the https address that takes one-click ones, where
+    `{send}` stands for the key of the message; `postal_address` is looked for in what is sent.
+    """
 
     name: str = ""
     email: str = ""
     phone: str = ""
     domain: str = ""
     unsubscribe: str = ""
+    unsubscribe_url: str = ""
+    postal_address: str = ""
 
 
 class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that decides the bytes of one attempt. `document` is the decoded template or script."""
+    """Everything that decides the bytes of one attempt. `document` is the decoded template or script.
+
+    `looks` says whether the gate asks what the message has; `texts` must then be looked for word for word.
+    """
 
     channel: Channel
     send_key: str
@@ -51,6 +61,8 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     previous: str
     secret: bytes
+    looks: bool = False
+    texts: tuple[str, ...] = ()
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,31 +114,50 @@ def _email(request: RenderRequest, to: str) -> Prepared:
         return _failed(request, "no_unsubscribe", "sender.unsubscribe")
     if not sender.email or not sender.domain:
         return _failed(request, "no_sender", "sender.email")
-    unsubscribe = f"mailto:{sender.unsubscribe}?subject={request.send_key}" if sender.unsubscribe else ""
-    rendered = render(from_document(request.document), _values(request, unsubscribe))
+    mailto = f"mailto:{sender.unsubscribe}?subject={request.send_key}" if sender.unsubscribe else ""
+    url = sender.unsubscribe_url.replace("{send}", request.send_key)
+    rendered = render(from_document(request.document), _values(request, url or mailto))
     body = build_message(
         rendered,
         to=to,
         sender=f"{sender.name} <{sender.email}>" if sender.name else sender.email,
         message_id=message_id(request.send_key, sender.domain),
         date_tick=request.date_tick,
-        unsubscribe_mailto=unsubscribe if request.marketing else "",
+        unsubscribe_mailto=mailto if request.marketing else "",
+        unsubscribe_url=url if request.marketing else "",
     )
-    return _prepared(request, body, units=1, to=to, sender=sender.email, body=body)
+    features: tuple[str, ...] = ()
+    if request.looks:
+        features = features_of_email(
+            rendered,
+            sender_name=sender.name,
+            postal_address=sender.postal_address,
+            unsubscribe_link=url or mailto,
+            in_header=request.marketing and bool(url or mailto),
+            one_click=bool(url),
+            texts=request.texts,
+        )
+    return _prepared(request, body, units=1, to=to, sender=sender.email, body=body, features=features)
 
 
 def _sms(request: RenderRequest, to: str) -> Prepared:
     rendered = render(from_document(request.document), _values(request, ""))
     text = rendered.text
     units = segments(text).count
-    return _prepared(request, text.encode(), units=units, to=to, sender=request.sender.phone, text=text)
+    name = request.sender.name
+    features = features_of_sms(rendered, sender_name=name, texts=request.texts) if request.looks else ()
+    return _prepared(
+        request, text.encode(), units=units, to=to, sender=request.sender.phone, text=text, features=features
+    )
 
 
 def _call(request: RenderRequest, to: str) -> Prepared:
     rendered = render_script(script_from_document(request.document), _values(request, ""))
     script: dict[str, object] = msgspec.to_builtins(rendered)
     encoded = msgspec.json.encode(script, order="sorted")
-    return _prepared(request, encoded, units=1, to=to, sender=request.sender.phone, script=script)
+    name = request.sender.name
+    features = features_of_call(rendered, sender_name=name, texts=request.texts) if request.looks else ()
+    return _prepared(request, encoded, units=1, to=to, sender=request.sender.phone, script=script, features=features)
 
 
 def _prepared(
@@ -139,6 +170,7 @@ def _prepared(
     body: bytes = b"",
     text: str = "",
     script: dict[str, object] | None = None,
+    features: tuple[str, ...] = (),
 ) -> Prepared:
     given = Given(
         code="ok",
@@ -149,6 +181,7 @@ def _prepared(
         bytes=len(content),
         units=units,
         commitment=blake3(content, key=request.secret).hexdigest(),
+        features=features,
     )
     return Prepared(given=given, to=to, sender=sender, body=body, text=text, script=script or {})
 

@@ -68,6 +68,7 @@ def render_request(state: State, vault: Vault, attempt: Attempt, run: Run, plan:
     assert isinstance(step, SendEmail | SendSms | Call)
     digest = plan.plan.scripts[step.script] if isinstance(step, Call) else plan.plan.templates[step.template]
     contact = state.contact(attempt.contact)
+    book = state.book(plan, attempt.channel)
     return RenderRequest(
         channel=attempt.channel,
         send_key=attempt.send_key,
@@ -83,4 +84,6 @@ def render_request(state: State, vault: Vault, attempt: Attempt, run: Run, plan:
         run=run.run,
         previous=run.previous,
         secret=vault.secret(attempt.contact),
+        looks=book.reads_content,
+        texts=book.texts,
     )

@@ -24,6 +24,7 @@ SETTINGS: dict[str, type] = {
     "sender.email": str,
     "sender.phone": str,
     "sender.unsubscribe": str,
+    "sender.unsubscribe_url": str,
     "sender.postal_address": str,
     "clock.max_outage_s": int,
     "simulation.assume": str,

@@ -39,7 +39,7 @@ def _merged(known: object) -> tuple[str, ...]:
         return ()
     if len(known) == 1:
         return tuple(sorted(dict.fromkeys(next(iter(known.values())))))
-    names: dict[str, None] = field(default_factory=dict)
+    names: dict[str, None] = {}
     for basis in sorted(known):
         names.update(dict.fromkeys(known[basis]))
     return tuple(sorted(names))
