@@ -68,19 +68,22 @@ def _faults_of_counters(journal: Journal, attempts: list[Attempt]) -> Iterator[s
     """What is reserved is what the open, unknown and abandoned attempts have reserved; nothing is ever below zero."""
     reserved: dict[tuple[str, str], int] = {}
     counted: dict[tuple[str, str], int] = {}
+    money: set[tuple[str, str]] = set()
     for attempt in attempts:
         for name, bucket, amount, kind in attempt.reserved:
             given_back = attempt.state in ("REJECTED", "NOT_SENT")
-            if kind == "money" and not given_back and attempt.state != "ACCEPTED":
+            if kind == "money" and not given_back and attempt.state != "ACCEPTED" and attempt.cost is None:
                 reserved[name, bucket] = reserved.get((name, bucket), 0) + amount
-            if kind == "count" and not given_back:
+            if kind == "money":
+                money.add((name, bucket))
+            elif not given_back:
                 counted[name, bucket] = counted.get((name, bucket), 0) + amount
     for name, bucket, settled, held in journal.database.execute(
         "SELECT name, bucket, settled, reserved FROM counter ORDER BY name, bucket"
     ):
         if settled < 0 or held != reserved.get((name, bucket), 0):
             yield f"the counter {name} {bucket} has {settled} settled and {held} reserved"
-        if bucket != "total" and settled != counted.get((name, bucket), 0):
+        if (name, bucket) not in money and not name.startswith("tally/") and settled != counted.get((name, bucket), 0):
             yield f"the counter {name} {bucket} has counted {settled}"
 
 

@@ -93,7 +93,7 @@ def spent_micros(view: View) -> dict[str, int]:
     spent: dict[str, int] = {}
     for rule in view.state.policy()[0].rules:
         if getattr(rule, "limit_micros", None) is not None:
-            settled, reserved = view.state.counters.read((rule.id, "total"))
+            settled, reserved = view.state.buckets.read((rule.id, "total"))
             spent[rule.id] = settled + reserved
     return spent
 

@@ -143,7 +143,7 @@ def _budgets(view: View, scoped: list[_Scoped], tick: int) -> Iterator[BudgetRow
         if key[0] in seen:
             continue
         seen.append(key[0])
-        settled, reserved = view.state.counters.read(key)
+        settled, reserved = view.state.buckets.read(key)
         plan, channel = _scope(one)
         yield BudgetRow(
             rule=one.rule.id,
@@ -168,7 +168,7 @@ def _limits(view: View, scoped: list[_Scoped], tick: int) -> Iterator[LimitRow]:
         if key[0] in seen:
             continue
         seen.append(key[0])
-        used = view.state.counters.read(key)[0]
+        used = view.state.buckets.read(key)[0]
         plan, channel = _scope(one)
         yield LimitRow(
             rule=one.rule.id,

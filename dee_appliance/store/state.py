@@ -74,7 +74,7 @@ class State:
         self.documents = Documents(database)
         self._contacts: dict[str, Contact] = {}
         self._links: dict[str, tuple[int, str] | None] = {}
-        self.counters = Counters(database)
+        self.buckets = Counters(database)
         self._live: dict[str, tuple[Run, ...]] = {}
         self._open: dict[tuple[str, int], Attempt] = {}
         self._collected = CollectedRows(database, self._queries)
@@ -86,7 +86,7 @@ class State:
         """Read what is kept in memory again: at the start and after a rollback."""
         self._contacts.clear()
         self._links.clear()
-        self.counters.forget()
+        self.buckets.forget()
         self._live.clear()
         self._open.clear()
         self.touches.forget()
@@ -295,6 +295,10 @@ class State:
         """Return the compiled plans that the snapshot's runs follow."""
         return {run.digest: self.plan(run.digest) for run in snapshot.runs}
 
+    def counters(self, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
+        """Return (settled, reserved) of each counter bucket; a missing one is (0, 0)."""
+        return {key: self.buckets.read(key) for key in wanted}
+
     def due_runs(self, tick: int, limit: int) -> list[int]:
         """Return the numbers of the next runs whose timers are due, in their order."""
         self._collected.write_timers()
@@ -347,7 +351,7 @@ class State:
         for mark in decision.marks:
             self._collected.marks.append((mark.no, mark.mark, mark.send_key, mark.attempt, cause.seq, cause.tick))
         for change in decision.counters:
-            self.counters.add(change)
+            self.buckets.add(change)
         if decision.touches or decision.touched:
             self._write_touches(decision, base)
         if decision.holds or decision.released:
@@ -360,7 +364,7 @@ class State:
     def flush(self) -> None:
         """Write everything that was collected. Must be called before the commit."""
         self._collected.write()
-        self.counters.flush()
+        self.buckets.flush()
         self.touches.flush()
 
     def _append_linked(self, chain: Chain, entry: Entry, contact: str, cause: bytes) -> None:

@@ -49,8 +49,6 @@ def mailing(count: int = 1, **head: object) -> Story:
 @pytest.mark.parametrize(
     ("name", "kind", "reason"),
     [
-        ("email.unsubscribed", "", "unsubscribed"),
-        ("email.complained", "", "complained"),
         ("email.bounced", "hard", "bounced"),
         ("email.bounced", "", "bounced"),
         ("email.bounced", "of no kind we know", "bounced"),
@@ -66,13 +64,27 @@ def test_what_closes_an_address_suppresses_it_on_its_channel(name: str, kind: st
         assert suppressions(story) == ([] if reason is None else [(token_of("email", 0), "channel:email", reason)])
 
 
+@pytest.mark.parametrize("name", ["email.unsubscribed", "email.complained"])
+def test_what_a_person_says_suppresses_the_person_and_the_address_on_the_channel(name: str) -> None:
+    reason = name.removeprefix("email.")
+    with mailing() as story:
+        story.event(name, story.sent())
+        assert suppressions(story) == [
+            (contact_id(0), "channel:email", reason),
+            (token_of("email", 0), "channel:email", reason),
+        ]
+
+
 def test_a_stop_by_text_message_closes_the_number_for_messages_only() -> None:
     plans_ = (plan_of(text()), plan_of(call(), plan="ring"))
     with Story(*plans_, policy=SUPPRESSING) as story:
         story.enroll()
         story.enroll(plan="ring")
         story.event("sms.stop")
-        assert suppressions(story) == [(token_of("phone", 0), "channel:sms", "unsubscribed")]
+        assert suppressions(story) == [
+            (contact_id(0), "channel:sms", "unsubscribed"),
+            (token_of("phone", 0), "channel:sms", "unsubscribed"),
+        ]
         assert story.pull("sms") == []
         assert story.status(1) == "FAILED(denied:suppressed)"
         assert len(story.pull("voice")) == 1
@@ -111,10 +123,11 @@ def test_what_a_person_says_outranks_what_a_mail_server_said_before() -> None:
     with mailing(exits=(leave("unsubscribed()", "opted_out"),)) as story:
         permit = story.sent()
         story.event("email.bounced", permit, kind="hard")
+        said = [(subject, "channel:email", "unsubscribed") for subject in (contact_id(0), token_of("email", 0))]
         story.event("email.unsubscribed", permit)
-        assert suppressions(story) == [(token_of("email", 0), "channel:email", "unsubscribed")]
+        assert suppressions(story) == said
         story.event("email.bounced", permit, kind="hard")
-        assert suppressions(story) == [(token_of("email", 0), "channel:email", "unsubscribed")]
+        assert suppressions(story) == said
 
 
 def test_a_contact_without_an_address_token_is_suppressed_by_name() -> None:
@@ -449,7 +462,7 @@ def test_a_suppression_survives_the_erasure_and_meets_the_address_when_it_comes_
     with marketing(policies.SuppressionRule(id="suppression")) as story:
         story.event("email.unsubscribed")
         story.admit(inputs.ContactErase(contact=contact_id(0)))
-        assert suppressions(story) == [(token_of("email", 0), "channel:email", "unsubscribed")]
+        assert (token_of("email", 0), "channel:email", "unsubscribed") in suppressions(story)
         back = inputs.ContactPut(contact=contact_id(8), facts=MAILABLE, tokens={"email": token_of("email", 0)})
         story.admit(back)
         run = story.enroll(8)

@@ -138,7 +138,7 @@ def test_a_contact_without_the_address_is_denied() -> None:
 DENYING: list[tuple[str, policies.Rule]] = [
     ("suppression", policies.SuppressionRule(id="x")),
     ("consent", policies.ConsentRule(id="x")),
-    ("hours", policies.WindowRule(id="x", hours=plans.Hours(weekly=((),) * 7))),
+    ("window", policies.WindowRule(id="x", hours=plans.Hours(weekly=((),) * 7))),
     ("budget", policies.BudgetRule(id="x", limit_micros=1, currency="USD")),
 ]
 

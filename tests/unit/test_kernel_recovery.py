@@ -186,7 +186,7 @@ def test_the_first_certain_fact_wins_and_later_answers_are_evidence() -> None:
     with at(email(following="wait"), wait(for_s=DAY_S)) as story:
         permit = story.sent()
         story.answer(permit)
-        for outcome in ("rejected", "unknown", "accepted"):
+        for outcome in ("rejected", "unknown"):
             story.answer(permit, outcome, cost_micros=9_000)
             assert story.log()[-1] == "wait answer late"
         assert (story.status(), story.attempt().state, story.counter("budget")) == (
@@ -194,6 +194,26 @@ def test_the_first_certain_fact_wins_and_later_answers_are_evidence() -> None:
             "ACCEPTED",
             (100, 0),
         )
+
+
+def test_what_a_send_turns_out_to_have_cost_counts_at_once_and_once() -> None:
+    with at(email(following="wait"), wait(for_s=DAY_S)) as story:
+        permit = story.sent()
+        story.answer(permit)
+        for _ in range(2):
+            story.answer(permit, "accepted", cost_micros=9_000)
+            assert story.counter("budget") == (9_000, 0)
+        assert story.bodies()[-1]["evidence"]["above_estimate_micros"] == 8_900
+
+
+def test_what_an_abandoned_or_refused_send_has_cost_all_the_same_counts() -> None:
+    for choice, settled in (("abandoned", (70, 0)), ("not-delivered", (70, 0))):
+        with at(email()) as story:
+            permit = story.sent()
+            story.answer(permit, "unknown")
+            story.verb("resolve", choice=choice)
+            story.answer(permit, "accepted", cost_micros=70)
+            assert story.counter("budget") == settled
 
 
 def test_an_answer_that_comes_after_all_makes_the_unknown_known() -> None:
@@ -454,13 +474,13 @@ def test_a_call_whose_start_was_heard_of_waits_for_its_outcome_although_the_answ
         assert story.status() == "COMPLETED(talked)"
 
 
-def test_the_second_outcome_of_a_call_is_evidence() -> None:
+def test_the_second_outcome_of_a_call_is_evidence_but_what_it_cost_counts() -> None:
     with at(*TALK, AGAIN) as story:
         permit = story.sent("voice")
         story.event("call.answered", permit)
         story.event("call.busy", permit, cost_micros=900)
         assert story.status() == "COMPLETED(talked)"
-        assert story.counter("budget") == (20, 0)
+        assert story.counter("budget") == (900, 0)
 
 
 def test_a_branch_reads_the_outcome_of_a_call() -> None:

@@ -209,7 +209,8 @@ def answered(turn: Turn, cause: Answered, run: Run | None) -> None:
 def _late(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
     """An answer to what is settled is evidence. To an unknown outcome it is the first certain fact."""
     detail: dict[str, object] = {"about": attempt.step, "attempt": attempt.attempt, "state": attempt.state}
-    extra = {**_evidence(attempt, cause), **settle_late(turn, attempt, cause.cost_micros)}
+    cost = cause.cost_micros if cause.outcome == "accepted" else None
+    extra = {**_evidence(attempt, cause), **settle_late(turn, attempt, cost)}
     run = turn.record(run, "answer", "late", {**detail, "answer": cause.outcome}, extra=extra)
     if attempt.state != "UNKNOWN" or attempt.channel == "voice":
         return
