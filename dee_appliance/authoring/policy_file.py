@@ -72,7 +72,7 @@ class CheckedPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _HINTS: Hints = {
-    ("hours", "hours"): ("missing_field", 'write hours = { days = "Mon-Fri", from = 09:00:00, to = 18:00:00 }'),
+    ("window", "hours"): ("missing_field", 'write hours = { days = "Mon-Fri", from = 09:00:00, to = 18:00:00 }'),
     ("daily_limit", "limit"): ("missing_field", "write how many sends a day, as in limit = 500"),
     ("budget", "amount"): ("missing_field", 'write the sum in quotes, as in amount = "250.00"'),
 }

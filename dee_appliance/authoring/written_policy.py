@@ -59,7 +59,7 @@ class WrittenConsent(WrittenRuleBase, frozen=True, kw_only=True, tag="consent", 
     classes: Annotated[list[ConsentClass], Meta(min_length=1, max_length=3)] | None = None
 
 
-class WrittenWindow(WrittenRuleBase, frozen=True, kw_only=True, tag="hours", tag_field="kind"):
+class WrittenWindow(WrittenRuleBase, frozen=True, kw_only=True, tag="window", tag_field="kind"):
     """Sends only within these hours, in every zone the contact may be in."""
 
     hours: WrittenHours | Annotated[list[WrittenHours], Meta(min_length=1, max_length=50)]
