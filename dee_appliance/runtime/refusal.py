@@ -16,10 +16,16 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "an attribute of the contact does not have the type that the plan declares",
         "dee plan show PLAN",
     ),
+    "duplicate_rules": (
+        "a policy or pack in use has rules of the same ids",
+        "dee policy pack list",
+    ),
     "erased": ("the contact was erased", "dee contact find TEXT"),
     "exclusive": ("another run with the same purpose is live for this contact", "dee run list --contact CONTACT"),
+    "in_the_future": ("the list is of a later time than the file's clock", "give the time at which it was taken"),
     "illegal_status": ("the run's status does not allow it", "dee run show RUN"),
     "in_flight": ("a provider has the message and has not answered yet", "wait for the answer, then try again"),
+    "incomplete": ("not all addresses of the list have arrived", "import the list again"),
     "incarnation": ("another process has armed the file meanwhile", "dee arm"),
     "malformed": ("the input cannot be read", "report this: the command made an input that the engine does not know"),
     "min_gap": ("the plan's smallest gap since the last run has not passed", "dee run list --contact CONTACT"),
@@ -27,6 +33,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "no_choice": ("nobody said what became of the message", "dee run resolve RUN --as delivered"),
     "no_task": ("the run does not wait for a person", "dee task list"),
     "not_confirmed": ("the run failed and its message was not accepted", "dee run retry RUN"),
+    "not_in_use": ("no pack of this id is in use", "dee policy pack list"),
     "not_held": ("nothing of this scope is halted", "dee status"),
     "not_skippable": (
         "the plan does not allow to skip this step",
@@ -37,6 +44,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "nothing_to_resolve": ("the outcome of the run's message is not unknown", "dee run show RUN"),
     "outcome_unknown": ("nobody knows whether the message was sent", "dee run resolve RUN"),
     "still_live": ("an earlier run of this plan is still live for the contact", "dee run list --contact CONTACT"),
+    "too_many": ("too many addresses at once", "import the list with dee suppress import"),
     "unknown_attempt": ("there is no such attempt", "dee log --action answer"),
     "unknown_contact": ("there is no such contact", "dee contact find TEXT"),
     "unknown_document": ("the document is not in the file", "dee verify"),
@@ -50,6 +58,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "this version is published already, with other content",
         "raise `version` in the plan file: a published version never changes",
     ),
+    "version_in_use": ("this version of the list, or a later one, is in use", "dee suppress lists"),
     "wrong_type": ("the setting takes a value of another type", "dee config list"),
 }
 

@@ -14,10 +14,10 @@ from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ConsentRule,
     DailyLimitRule,
-    WindowRule,
     Policy,
     Rate,
     SuppressionRule,
+    WindowRule,
     decode_policy,
 )
 

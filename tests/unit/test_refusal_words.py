@@ -28,14 +28,14 @@ def _text(node: ast.expr | None) -> Iterator[str]:
 
 
 def kernel_codes() -> set[str]:
-    """Codes given to `refuse` or `_refused`, and those returned by functions that look for a refusal."""
+    """Codes given to `refuse` or `refused`, and those returned by functions that look for a refusal."""
     found: set[str] = set()
     for path in sorted(KERNEL.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
                 case ast.Call(func=ast.Attribute(attr="refuse"), args=[_, code, *_]):
                     found.update(_text(code))
-                case ast.Call(func=ast.Name(id="_refused"), args=[_, _, code, *_]):
+                case ast.Call(func=ast.Name(id="refused"), args=[_, _, code, *_]):
                     found.update(_text(code))
                 case ast.FunctionDef(name=name) if "refusal" in name:
                     returned = (one.value for one in ast.walk(node) if isinstance(one, ast.Return))

@@ -85,5 +85,5 @@ def _list_use(view: FileView, cause: ListUse) -> FileDecision:
     if view.count != cause.count:
         return refused(view, "list", "incomplete", {**told, "there": view.count})
     if cause.as_of > view.tick:
-        return refused(view, "list", "from_the_future", told)
+        return refused(view, "list", "in_the_future", told)
     return _replaced(view, "list", "used", {**told, "as_of": cause.as_of, "actor": cause.actor}, "listed")

@@ -282,7 +282,8 @@ def settle_late(turn: Turn, attempt: Attempt, cost_micros: int | None) -> dict[s
             change = cost_micros - (counted or 0)
             turn.counters.append(CounterChange(name=name, bucket=bucket, settled=change, reserved=reserved))
             attempt = turn.put_attempt(replace(attempt, cost=cost_micros))
-    return _above_estimate(attempt, cost_micros)
+    evidence: dict[str, object] = {"send": attempt.send_key, "attempt": attempt.attempt, "cost_micros": cost_micros}
+    return {**evidence, **_above_estimate(attempt, cost_micros)}
 
 
 def _outcome_known(turn: Turn, run: Run, attempt: Attempt, outcome: str) -> None:
