@@ -32,9 +32,9 @@ import dee_appliance.kernel.e1
 from dee_appliance.kernel.e1 import enrolment
 from dee_appliance.kernel.e1.compiled import CompiledPlan
 from dee_appliance.kernel.e1.input import decode_input
-from dee_appliance.store import journal
+from dee_appliance.store import file_inputs, journal
 
-DECIDERS = ("decide", "decide_due", "decide_pull", "decide_file")
+DECIDERS = ((journal, "decide"), (journal, "decide_due"), (journal, "decide_pull"), (file_inputs, "decide_file"))
 OUR_CODE = ("dee_appliance.kernel.",)
 BORROWED_CODE = {"msgspec.structs", "functools", "enum", "collections.abc"}
 C_MODULES = {
@@ -125,8 +125,8 @@ def _raising(name: str, real: Callable[..., object]) -> Callable[..., object]:
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watch:
     """Everything that the journal asks of the kernel is watched, and what is no value raises."""
-    for name in DECIDERS:
-        monkeypatch.setattr(journal, name, WATCH.around(getattr(journal, name)))
+    for module, name in DECIDERS:
+        monkeypatch.setattr(module, name, WATCH.around(getattr(module, name)))
     impure: list[tuple[Any, str]] = [
         (time, "time"), (time, "time_ns"), (time, "monotonic"), (time, "perf_counter"), (time, "localtime"),
         (random, "random"), (random, "randrange"), (uuid, "uuid4"), (uuid, "uuid1"), (os, "urandom"), (os, "getpid"),

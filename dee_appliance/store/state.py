@@ -19,7 +19,6 @@ from dee_appliance.kernel.e1.policy import Policy, SuppressionRule
 from dee_appliance.kernel.e1.run import (
     LIVE,
     Attempt,
-    Consent,
     Contact,
     Decision,
     Enrolment,
@@ -38,7 +37,7 @@ from dee_appliance.store.lists import Lists
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.rules_in_use import packs_in_use, recorded_facts, suppression_rules
 from dee_appliance.store.state_queries import StateQueries
-from dee_appliance.store.state_rows import read_attempt, read_run
+from dee_appliance.store.state_rows import read_attempt, read_consents, read_run
 from dee_appliance.store.touches import Touches
 
 if TYPE_CHECKING:
@@ -209,19 +208,7 @@ class State:
             attributes=_attributes_decoder.decode(row[0]),
             facts=_facts_decoder.decode(row[1]),
             tokens=tokens,
-            consents={
-                (channel, purpose): Consent(
-                    granted=bool(granted),
-                    consent_class=consent_class,
-                    expires=expires,
-                    entry=entry,
-                    basis=basis,
-                    obtained=obtained,
-                )
-                for channel, purpose, granted, consent_class, expires, entry, basis, obtained in self._database.execute(
-                    self._queries.select_consents, (contact,)
-                )
-            },
+            consents=read_consents(self._database.execute(self._queries.select_consents, (contact,))),
             suppressions=self.suppressions((contact, *(tokens[kind] for kind in sorted(tokens)))),
         )
 

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import msgspec
 
-from dee_appliance.kernel.e1.run import LIVE, Attempt, Run
+from dee_appliance.kernel.e1.run import LIVE, Attempt, Consent, Run
 
 Row = tuple[int | str | None, ...]
 read_run = msgspec.json.Decoder(Run).decode
 read_attempt = msgspec.json.Decoder(Attempt).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def read_consents(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], Consent]:
+    """Return the consents of a contact by channel and purpose."""
+    return {
+        (channel, purpose): Consent(
+            granted=bool(granted),
+            consent_class=consent_class,
+            expires=expires,
+            entry=entry,
+            basis=basis,
+            obtained=obtained,
+        )
+        for channel, purpose, granted, consent_class, expires, entry, basis, obtained in rows
+    }
 
 
 def run_row(run: Run, tick: int) -> Row:
