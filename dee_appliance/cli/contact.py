@@ -59,7 +59,7 @@ def parse_consents(texts: Iterable[str]) -> tuple[ConsentGrant, ...]:
 @click.option("--rejects", type=PATH, metavar="FILE", help="Where rejects go. [default: FILE.rejects.csv]")
 @click.option("--consent", multiple=True, metavar="CHANNEL[:PURPOSE]", help="Everybody in the file consents to this.")
 @click.option("--delimiter", metavar="D", help="comma, semicolon or tab. [default: found in the header]")
-@click.option("--default-country", metavar="CC", help="Reads phone numbers without +, as in US.")
+@click.option("--default-country", metavar="CC", help="Reads phone numbers without + and regions, as in US.")
 def import_(
     session: Session,
     *,
