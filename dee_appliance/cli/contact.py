@@ -76,7 +76,8 @@ def import_(
     """Import contacts from a CSV file.
 
     Columns are recognised by their names; --map names others: a lower-case name makes a profile field that templates may use,
-    attribute.NAME=COLUMN:TYPE an attribute that may steer plans (bool, int, date, zone, enum). A row is taken whole or not at
+    attribute.NAME=COLUMN:TYPE an attribute that may steer plans (bool, int, date, zone, enum). The columns country, region,
+    timezone, calling_hours and subscriber say where and when a person may be reached. A row is taken whole or not at
     all, and without --allow-rejects one bad row keeps all of them out.
 
     \b
