@@ -59,7 +59,7 @@ def parse_consents(texts: Iterable[str]) -> tuple[ConsentGrant, ...]:
 @click.option("--rejects", type=PATH, metavar="FILE", help="Where rejects go. [default: FILE.rejects.csv]")
 @click.option("--consent", multiple=True, metavar="CHANNEL[:PURPOSE]", help="Everybody in the file consents to this.")
 @click.option("--delimiter", metavar="D", help="comma, semicolon or tab. [default: found in the header]")
-@click.option("--default-country", metavar="CC", help="Reads phone numbers without +, as in US.")
+@click.option("--default-country", metavar="CC", help="Reads phone numbers without + and regions, as in US.")
 def import_(
     session: Session,
     *,
@@ -76,7 +76,8 @@ def import_(
     """Import contacts from a CSV file.
 
     Columns are recognised by their names; --map names others: a lower-case name makes a profile field that templates may use,
-    attribute.NAME=COLUMN:TYPE an attribute that may steer plans (bool, int, date, zone, enum). A row is taken whole or not at
+    attribute.NAME=COLUMN:TYPE an attribute that may steer plans (bool, int, date, zone, enum). The columns country, region,
+    timezone, calling_hours and subscriber say where and when a person may be reached. A row is taken whole or not at
     all, and without --allow-rejects one bad row keeps all of them out.
 
     \b

@@ -77,8 +77,8 @@ def contact_lines(report: ContactReport) -> Iterator[str]:
         yield f"  {field:<16} {report.profile[field]}"
     for name in sorted(report.attributes):
         yield f"  {name:<16} {report.attributes[name]}  (attribute)"
-    zones = ", ".join(f"{' and '.join(names)} ({basis})" for basis, names in sorted(report.zones.items()) if names)
-    yield f"  time zones       {zones or 'not known: no call and no text message'}"
+    yield f"  jurisdictions    {_by_basis(report.jurisdictions) or 'not known'}"
+    yield f"  time zones       {_by_basis(report.zones) or 'not known: no call and no text message'}"
     if report.zone:
         yield f"  there it is      {moment_text(report.local_now)}"
     for consent in report.consents:
@@ -88,6 +88,10 @@ def contact_lines(report: ContactReport) -> Iterator[str]:
     for run in report.runs:
         yield f"  run              {run.run}  {run.plan}  {status_text(run.status, run.reason)}  {run.step}"
     yield f"  own chain        {report.entries} entries, head {report.head[:12]}…"
+
+
+def _by_basis(known: dict[str, list[str]]) -> str:
+    return ", ".join(f"{' and '.join(names)} ({basis})" for basis, names in sorted(known.items()) if names)
 
 
 @command()

@@ -18,11 +18,16 @@ from dee_appliance.intake.invalid import AddressInvalid
 
 
 class NumberFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a number itself says: `prefix` ("+1206"), `zones` (sorted IANA ids, empty = unknown), `country` (or None)."""
+    """What a number itself says.
+
+    `prefix` ("+1206"), `zones` (sorted IANA ids, empty = unknown), `country` (or None), `jurisdictions` (sorted codes of that
+    country, or of the parts of it where the number rings).
+    """
 
     prefix: str
     zones: tuple[str, ...]
     country: str | None
+    jurisdictions: tuple[str, ...]
 
 
 def normalise_email(text: str) -> str:
@@ -73,7 +78,7 @@ def normalise_phone(text: str, default_region: str | None = None) -> str:
 
 
 def describe_number(e164: str) -> NumberFacts:
-    """Return prefix, zones and country of a number in E.164; see the three functions below for what each means."""
+    """Return prefix, zones, country and jurisdictions of a number in E.164; see the functions below for what each means."""
     from dee_appliance.intake.phone_numbers import describe  # noqa: PLC0415 (30 ms: on first use)
 
     return describe(e164)
@@ -100,6 +105,13 @@ def country_of_number(e164: str) -> str | None:
     A number that is not assigned, or shared by the North American plan, gives the main country of its code.
     """
     return describe_number(e164).country
+
+
+def jurisdictions_of_number(e164: str) -> tuple[str, ...]:
+    """Return the sorted codes whose law may follow the number: of the states or provinces of its area code in North America
+    ("US-WA", "US-NY-NYC", for 867 three), else of its country ("GB", and "US" for a toll-free number).
+    """
+    return describe_number(e164).jurisdictions
 
 
 def supported_regions() -> frozenset[str]:

@@ -18,16 +18,20 @@ import msgspec
 
 from dee_appliance.intake.addresses import normalise_email, normalise_phone
 from dee_appliance.intake.attribute_values import AttributeType, AttributeValue, parse_attribute
+from dee_appliance.intake.calling_hours import format_calling_hours, parse_calling_hours
 from dee_appliance.intake.facts import TokenKind, address_tokens, derive_facts
 from dee_appliance.intake.invalid import InvalidValue
-from dee_appliance.intake.places import normalise_country, normalise_zone
+from dee_appliance.intake.places import normalise_country, normalise_region, normalise_zone
 from dee_appliance.kernel.e1.encoding import base32
 
 MAX_FIELD_CHARS: Final = 65_536
 MAX_KEY_CHARS: Final = 200
 
-RESERVED_NAMES: Final = frozenset({"key", "timezone", "country"})
+RESERVED_NAMES: Final = frozenset({"key", "timezone", "country", "region", "calling_hours", "subscriber"})
 """Fields with a meaning of their own: neither free profile fields nor free attributes."""
+
+SUBSCRIBERS: Final = ("individual", "business")
+"""Whose line or mailbox it is: several rules protect only one of the two."""
 
 FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """Names of profile fields and attributes; the same as in a plan file."""
@@ -37,7 +41,7 @@ class PreparedContact(msgspec.Struct, frozen=True, kw_only=True):
     """A contact ready to be recorded.
 
     `contact` is its id; `key` the customer's own key; `profile` personal data by field name, `email` and `phone` normalised;
-    `attributes` typed values, a declared `timezone` and `country` among them; `facts` as derive_facts makes them.
+    `attributes` typed values, among them what is declared under a reserved name; `facts` as derive_facts makes them.
     """
 
     contact: str
@@ -89,26 +93,26 @@ def prepare_contact(
 ) -> PreparedContact:
     """Make a contact from texts by field name.
 
-    `fields` holds `key`, `timezone`, `country`, the attributes named in `attribute_types`, and profile fields under any other
-    name. `known_zones` are the ids of the file's zone table. `default_country` reads phone numbers written without "+" when the
-    contact has no country of its own; it is not recorded as the contact's country.
+    `fields` holds the reserved names, the attributes named in `attribute_types`, and profile fields under any other name.
+    `known_zones` are the ids of the file's zone table. `default_country` reads phone numbers written without "+", and regions
+    written without a country, when the contact has no country of its own; it is not recorded as the contact's country.
     Raises InvalidValue, with code and field, for the first value that cannot be taken.
     """
     given = {name: text for name, raw in fields.items() if (text := clean_text(raw, field=name))}
     key = given.pop("key", None)
     if key is not None and len(key) > MAX_KEY_CHARS:
         raise InvalidValue("key_too_long", f"a customer key has at most {MAX_KEY_CHARS} characters", field="key")
-    attributes: dict[str, AttributeValue] = {}
-    if country := given.pop("country", ""):
-        attributes["country"] = normalise_country(country)
-    if zone := given.pop("timezone", ""):
-        attributes["timezone"] = normalise_zone(zone, known_zones)
+    attributes = _declared(given, known_zones, default_country or "")
     for name, attribute_type in attribute_types.items():
         if text := given.pop(name, ""):
             attributes[name] = _attribute(name, text, attribute_type, known_zones)
     profile = _profile(given, str(attributes.get("country", default_country or "")) or None)
     return PreparedContact(
-        contact=draw_id(), key=key, profile=profile, attributes=attributes, facts=derive_facts(profile, attributes)
+        contact=draw_id(),
+        key=key,
+        profile=profile,
+        attributes=attributes,
+        facts=derive_facts(profile, attributes, known_zones=known_zones),
     )
 
 
@@ -129,7 +133,9 @@ def compare_contact(prepared: PreparedContact, lookup: Lookup, file_secret: byte
     return Comparison(status="changed" if changed else "same", existing=existing, changed=changed)
 
 
-def merge_contact(prepared: PreparedContact, existing: ExistingContact) -> PreparedContact:
+def merge_contact(
+    prepared: PreparedContact, existing: ExistingContact, *, known_zones: frozenset[str]
+) -> PreparedContact:
     """Return the existing contact with the given values put over it, its own id, and facts derived again."""
     profile = {**existing.profile, **prepared.profile}
     attributes = {**existing.attributes, **prepared.attributes}
@@ -138,7 +144,7 @@ def merge_contact(prepared: PreparedContact, existing: ExistingContact) -> Prepa
         key=prepared.key or existing.key,
         profile=profile,
         attributes=attributes,
-        facts=derive_facts(profile, attributes),
+        facts=derive_facts(profile, attributes, known_zones=known_zones),
     )
 
 
@@ -168,6 +174,24 @@ def clean_text(raw: str, *, field: str | None = None) -> str:
     return text
 
 
+def _declared(given: dict[str, str], known_zones: frozenset[str], default_country: str) -> dict[str, AttributeValue]:
+    """Take the reserved names out of what is given and return them as attributes."""
+    attributes: dict[str, AttributeValue] = {}
+    if country := given.pop("country", ""):
+        attributes["country"] = normalise_country(country)
+    if region := given.pop("region", ""):
+        attributes["region"] = normalise_region(region, str(attributes.get("country", default_country)))
+    if zone := given.pop("timezone", ""):
+        attributes["timezone"] = normalise_zone(zone, known_zones)
+    if hours := given.pop("calling_hours", ""):
+        attributes["calling_hours"] = format_calling_hours(parse_calling_hours(hours))
+    if subscriber := given.pop("subscriber", "").casefold():
+        if subscriber not in SUBSCRIBERS:
+            raise InvalidValue("subscriber_unknown", "write individual or business", field="subscriber")
+        attributes["subscriber"] = subscriber
+    return attributes
+
+
 def _attribute(name: str, text: str, attribute_type: AttributeType, known_zones: frozenset[str]) -> AttributeValue:
     try:
         return parse_attribute(text, attribute_type, known_zones=known_zones)
@@ -185,6 +209,8 @@ def _profile(given: Mapping[str, str], region: str | None) -> dict[str, str]:
     for name in ("email", "phone"):
         if name in profile:
             profile[name] = _address(name, profile[name], region)
+    if "address_country" in profile:
+        profile["address_country"] = normalise_country(profile["address_country"], field="address_country")
     if not profile.keys() & {"email", "phone"}:
         raise InvalidValue("no_address", "there is neither an e-mail address nor a phone number")
     return profile

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from blake3 import blake3
 
 from dee_appliance.intake.addresses import describe_number, fold_email, recipient_domain
+from dee_appliance.intake.calling_hours import parse_calling_hours
+from dee_appliance.intake.whereabouts import jurisdictions_by_basis, zones_by_basis
 from dee_appliance.kernel.e1.encoding import canonical, prefixed
 
 if TYPE_CHECKING:
@@ -30,33 +32,29 @@ _PROFILE_DOMAIN: Final = b"dee.profile-commitment.v1"
 
 
 def derive_facts(
-    profile: Mapping[str, str],
-    attributes: Mapping[str, AttributeValue],
-    *,
-    zone_declared: str | None = None,
-    country_declared: str | None = None,
+    profile: Mapping[str, str], attributes: Mapping[str, AttributeValue], *, known_zones: frozenset[str]
 ) -> dict[str, object]:
-    """Return the facts of a contact whose `email` and `phone` are already normalised.
+    """Return the facts of a contact whose values are already normalised; `known_zones` are the ids of the file's zone table.
 
-    present: sorted names of profile fields. zones: ids by source, `declared` and `number`; all of them are plausible, an empty
-    list is "this source says nothing". jurisdictions: sorted country codes from the declared country and the number. phone_prefix
-    and email_domain: "" when there is none. channels: those the contact has an address for.
-    Without `zone_declared` and `country_declared`, the attributes `timezone` and `country` are read, so that deriving again
-    from a stored contact gives the same facts.
+    present: sorted names of profile fields. zones and jurisdictions: by basis, `address`, `declared` and `number`; all that stand
+    there are plausible, an empty list is "this basis says nothing". hours: the spans of the attribute `calling_hours` for each
+    weekday, absent without it. subscriber: the attribute, "" when it is not known. phone_prefix and email_domain: "" when there
+    is none. channels: those the contact has an address for.
     """
-    zone = zone_declared or str(attributes.get("timezone", ""))
-    country = country_declared or str(attributes.get("country", ""))
     email = profile.get("email", "")
     number = describe_number(profile["phone"]) if profile.get("phone") else None
-    countries = {country, number.country or "" if number else ""} - {""}
-    return {
+    facts: dict[str, object] = {
         "channels": (["email"] if email else []) + (["sms", "voice"] if number else []),
         "email_domain": recipient_domain(email),
-        "jurisdictions": sorted(countries),
+        "jurisdictions": jurisdictions_by_basis(profile, attributes, number),
         "phone_prefix": number.prefix if number else "",
         "present": sorted(profile),
-        "zones": {"declared": [zone] if zone else [], "number": list(number.zones) if number else []},
+        "subscriber": str(attributes.get("subscriber", "")),
+        "zones": zones_by_basis(profile, attributes, number, known_zones),
     }
+    if hours := attributes.get("calling_hours"):
+        facts["hours"] = [[list(span) for span in day] for day in parse_calling_hours(str(hours))]
+    return facts
 
 
 def address_token(file_secret: bytes, kind: TokenKind, normalised: str) -> str:

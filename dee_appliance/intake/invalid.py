@@ -17,6 +17,7 @@ REJECT_CODES: Final[dict[str, str]] = {
     "attribute_enum": "a short-text attribute is too long or has characters that are not allowed",
     "attribute_int": "a whole-number attribute holds something else or is out of range",
     "attribute_name": "an attribute or profile name is not a plain lower-case name",
+    "calling_hours": "the personal calling hours are not days and hours in the form we read",
     "control_character": "a value contains a control character, NUL included",
     "country_unknown": "the country is not an ISO 3166 two-letter code we know",
     "damaged_text": "a value contains U+FFFD or a lone surrogate: it was damaged before it came here",
@@ -37,7 +38,9 @@ REJECT_CODES: Final[dict[str, str]] = {
     "phone_syntax": "the phone number contains something that is not part of a number",
     "phone_too_long": "the phone number has too many digits for its country",
     "phone_too_short": "the phone number has too few digits for its country",
+    "region_unknown": "the region is not an ISO 3166-2 code, nor a state or province of the contact's country",
     "short_row": "the row has fewer cells than the header",
+    "subscriber_unknown": "the subscriber is neither an individual nor a business",
     "zone_ambiguous": "the time zone is an abbreviation or a fixed offset, not a place",
     "zone_unknown": "the time zone is not an IANA id we know",
 }

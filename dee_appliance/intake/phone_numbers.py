@@ -36,6 +36,7 @@ from phonenumbers.tzdata import TIMEZONE_DATA
 
 from dee_appliance.intake.addresses import NumberFacts, current_zone_id
 from dee_appliance.intake.invalid import AddressInvalid
+from dee_appliance.intake.subdivisions import code_of_country, subdivisions_of_area_code
 
 REGIONS: Final = frozenset(SUPPORTED_REGIONS)
 """The two-letter codes of every country that has phone numbers."""
@@ -69,7 +70,10 @@ def read_number(text: str, default_region: str | None) -> str:
 def describe(e164: str) -> NumberFacts:
     """See addresses.describe_number."""
     number = parse(e164, None)
-    return NumberFacts(prefix=_prefix(number), zones=_zones(number), country=_country(number))
+    country = _country(number)
+    return NumberFacts(
+        prefix=_prefix(number), zones=_zones(number), country=country, jurisdictions=_jurisdictions(number, country)
+    )
 
 
 def _plain_number(text: str) -> str:
@@ -169,3 +173,9 @@ _PLACED: Final = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, 
 def _country(number: PhoneNumber) -> str | None:
     region = region_code_for_number(number) or region_code_for_country_code(number.country_code or 0)
     return None if region in {REGION_CODE_FOR_NON_GEO_ENTITY, "ZZ"} else region
+
+
+def _jurisdictions(number: PhoneNumber, country: str | None) -> tuple[str, ...]:
+    if number.country_code == _NANP and (places := subdivisions_of_area_code(int(str(number.national_number)[:3]))):
+        return places
+    return (code_of_country(country),) if country else ()

@@ -1,7 +1,7 @@
-"""Countries and time zones as people write them, and the one form we keep.
+"""Countries, their parts and time zones as people write them, and the one form we keep.
 
-Lives here: reading a country or zone cell. Does not live here: zone rules, or which zones exist (the caller passes the ids of the
-table compiled into the file).
+Lives here: reading a country, region or zone cell. Does not live here: which parts a country has (subdivisions.py), zone rules,
+or which zones exist (the caller passes the ids of the table compiled into the file).
 Rules a change must keep: an abbreviation or an offset is never guessed into a place; calling at the wrong hour is worse than a
 reject.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from dee_appliance.intake.addresses import current_zone_id, supported_regions
 from dee_appliance.intake.invalid import InvalidValue
+from dee_appliance.intake.subdivisions import COMPLETE, find_subdivision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,15 +51,29 @@ _COUNTRY_NAMES: Final[dict[str, str]] = {
 }
 
 
-def normalise_country(text: str) -> str:
-    """Return the ISO 3166 two-letter code, upper case. Raises InvalidValue(country_unknown)."""
+def normalise_country(text: str, *, field: str = "country") -> str:
+    """Return the ISO 3166 two-letter code, upper case. Raises InvalidValue(country_unknown), which names the field."""
     given = text.strip()
     code = _COUNTRY_NAMES.get(given.casefold(), given.upper())
     if code not in supported_regions():
-        raise InvalidValue(
-            "country_unknown", "write the two-letter code of the country, such as US or GB", field="country"
-        )
+        raise InvalidValue("country_unknown", "write the two-letter code of the country, such as US or GB", field=field)
     return code
+
+
+def normalise_region(text: str, country: str) -> str:
+    """Return the ISO 3166-2 code of a part of a country, as subdivisions.find_subdivision reads it; `country` may be "".
+
+    Raises InvalidValue(region_unknown).
+    """
+    if (found := find_subdivision(text, country)) is not None:
+        return found
+    if not country:
+        why = "write the ISO 3166-2 code, such as US-CA, or give the country"
+    elif country in COMPLETE:
+        why = f"{country} has no such state, province or territory; write its ISO 3166-2 code"
+    else:
+        why = f"write the ISO 3166-2 code of a part of {country}"
+    raise InvalidValue("region_unknown", f"{why}; to leave the column out: --map region=", field="region")
 
 
 def normalise_zone(text: str, known_zones: frozenset[str]) -> str:

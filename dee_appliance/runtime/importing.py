@@ -154,7 +154,7 @@ class Importer:
                 yield contact_row(prepared, self._reader.secret, self._now, job=self._job, new=True)
             case "changed" if self._update and comparison.existing is not None:
                 report.changed += 1
-                prepared = merge_contact(prepared, comparison.existing)
+                prepared = merge_contact(prepared, comparison.existing, known_zones=self._options.known_zones)
                 anew = not self._reader.has_secret(comparison.existing.contact)  # it was erased, and comes back
                 yield contact_row(prepared, self._reader.secret, self._now, job=self._job, new=anew)
             case "changed":

@@ -38,8 +38,8 @@ class ContactRow(msgspec.Struct, frozen=True, kw_only=True):
 class ContactReport(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the file holds of a contact.
 
-    `zones` are by source; `local_now` is the file's last tick on the contact's clock; `entries` and `head` are length and head
-    of the contact's own chain.
+    `zones` and `jurisdictions` are by basis (declared, address, number); `local_now` is the file's last tick on the contact's
+    clock; `entries` and `head` are length and head of the contact's own chain.
     """
 
     contact: str
@@ -50,7 +50,7 @@ class ContactReport(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, bool | int | str]
     zone: str | None
     zones: dict[str, list[str]]
-    jurisdictions: list[str]
+    jurisdictions: dict[str, list[str]]
     local_now: Instant
     consents: tuple[ConsentRow, ...]
     suppressions: tuple[SuppressionRow, ...]
@@ -76,8 +76,8 @@ def contact_show(view: View, text: str) -> ContactReport:
             profile=profile,
             attributes=contact.attributes,
             zone=zone,
-            zones=_zones(contact.facts.get("zones")),
-            jurisdictions=_texts(contact.facts.get("jurisdictions")),
+            zones=_by_basis(contact.facts.get("zones")),
+            jurisdictions=_by_basis(contact.facts.get("jurisdictions")),
             local_now=Times(view, zone).at(view.last_tick),
             consents=consents_of(view, log, contact),
             suppressions=suppressions_of(view, log, contact),
@@ -87,12 +87,10 @@ def contact_show(view: View, text: str) -> ContactReport:
         )
 
 
-def _zones(value: object) -> dict[str, list[str]]:
-    return {str(basis): _texts(names) for basis, names in value.items()} if isinstance(value, dict) else {}
-
-
-def _texts(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list) else []
+def _by_basis(value: object) -> dict[str, list[str]]:
+    if not isinstance(value, dict):
+        return {}
+    return {str(basis): [str(one) for one in names] for basis, names in value.items()}
 
 
 def contact_timeline(view: View, text: str, *, limit: int | None = None) -> Iterator[Moment]:

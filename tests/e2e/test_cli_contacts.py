@@ -87,6 +87,33 @@ def test_columns_are_mapped_and_typed(desk: Terminal) -> None:
     assert "marketing" in told
 
 
+PLACES = """customer_id,email,phone,country,region,state,zip,calling_hours,subscriber
+K-21,pat@good.example.com,+12065550121,US,,NY,10001,Mon-Fri 12:00-18:00; Sat 10:00-14:00,individual
+K-22,quy@good.example.com,+18505550122,US,California,,,,business
+K-23,ria@good.example.com,+18005550123,US,EMEA,,,afternoons,
+"""
+
+
+def test_where_and_when_a_person_may_be_reached_is_read_shown_and_recorded(desk: Terminal) -> None:
+    desk.write("places.csv", PLACES)
+    told = desk.ok("contact", "import", "places.csv", "--allow-rejects", "--json").record()
+    assert (told["new"], [reject["code"] for reject in told["rejects"]]) == (2, ["region_unknown"])
+    shown = desk.ok("contact", "show", "K-21").out
+    assert "jurisdictions    US-NY-NYC (address), US (declared), US-WA (number)" in shown
+    assert "time zones       America/New_York (address), America/Los_Angeles (number)" in shown
+    report = desk.ok("contact", "show", "K-22", "--json").record()
+    assert report["jurisdictions"] == {"address": [], "declared": ["US-CA"], "number": ["US-FL"]}
+    assert report["zones"]["number"] == ["America/Chicago", "America/New_York"]
+    connection = apsw.Connection(str(desk.file), flags=apsw.SQLITE_OPEN_READONLY)
+    sql = "SELECT payload FROM input WHERE kind = 'contact.put' ORDER BY seq DESC LIMIT 2"
+    business, individual = (json.loads(payload)["facts"] for (payload,) in connection.execute(sql))
+    connection.close()
+    assert individual["hours"] == [[[43200, 64800]]] * 5 + [[[36000, 50400]], []]
+    assert "hours" not in business
+    assert (individual["subscriber"], business["subscriber"]) == ("individual", "business")
+    assert "same" in desk.ok("replay").out
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

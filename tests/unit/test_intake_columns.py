@@ -42,6 +42,20 @@ def test_common_header_names_are_recognised_whatever_their_case_and_punctuation(
     assert resolved.attribute_types == {"tier": "enum"}
 
 
+def test_what_says_where_and_when_a_person_may_be_reached_is_recognised() -> None:
+    resolved = resolve("email,Region,State,Street Address,ZIP,Address Country,Calling Hours,Subscriber Type")
+    assert used(resolved) == {
+        "email": "email",
+        "region": "Region",
+        "state": "State",
+        "street": "Street Address",
+        "postal_code": "ZIP",
+        "address_country": "Address Country",
+        "calling_hours": "Calling Hours",
+        "subscriber": "Subscriber Type",
+    }
+
+
 def test_a_column_that_nothing_recognises_is_reported_as_unused() -> None:
     assert resolve("email,Favourite colour").unused == ("Favourite colour",)
 
@@ -108,6 +122,9 @@ def test_a_header_that_does_not_fit_is_refused_in_words_and_with_its_line(
         "attribute.tier=Tier:float",
         "attribute.email=Email:enum",
         "attribute.timezone=Zone:zone",
+        "attribute.region=Region:enum",
+        "attribute.calling_hours=Hours:enum",
+        "attribute.subscriber=Kind:enum",
         "attribute.=Tier:enum",
     ],
 )

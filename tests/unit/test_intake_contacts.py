@@ -64,8 +64,12 @@ def test_a_contact_is_cleaned_typed_and_given_its_facts() -> None:
     assert contact.key == "C-1"
     assert contact.profile == {"email": "Ana@example.com", "phone": "+12065550100", "first_name": "Zoë"}
     assert contact.attributes == {"country": "US", "timezone": "America/New_York", "tier": "gold"}
-    assert contact.facts == derive_facts(contact.profile, contact.attributes)
-    assert contact.facts["zones"] == {"declared": ["America/New_York"], "number": ["America/Los_Angeles"]}
+    assert contact.facts == derive_facts(contact.profile, contact.attributes, known_zones=ZONES)
+    assert contact.facts["zones"] == {
+        "address": [],
+        "declared": ["America/New_York"],
+        "number": ["America/Los_Angeles"],
+    }
 
 
 def test_a_default_country_reads_a_number_but_is_no_country_of_the_contact() -> None:
@@ -79,6 +83,41 @@ def test_the_country_of_the_contact_reads_its_number_before_the_default_does() -
 
 
 @pytest.mark.parametrize(
+    ("fields", "default", "region"),
+    [
+        ({"region": "us-ca"}, None, "US-CA"),
+        ({"region": "CA", "country": "US"}, None, "US-CA"),
+        ({"region": "California", "country": "US"}, None, "US-CA"),
+        ({"region": "Washington, D.C.", "country": "US"}, None, "US-DC"),
+        ({"region": "WA", "country": "AU"}, None, "AU-WA"),
+        ({"region": "WA"}, "US", "US-WA"),
+        ({"region": "Québec", "country": "Canada"}, None, "CA-QC"),
+        ({"region": "PR", "country": "US"}, None, "US-PR"),
+        ({"region": "US-PR", "country": "PR"}, None, "US-PR"),
+        ({"region": "New York City", "country": "US"}, None, "US-NY-NYC"),
+        ({"region": "DE-BY", "country": "DE"}, None, "DE-BY"),
+    ],
+)
+def test_a_declared_region_is_kept_as_its_code(fields: dict[str, str], default: str | None, region: str) -> None:
+    contact = prepare({"email": "a@example.com", **fields}, country=default)
+    assert contact.attributes["region"] == region
+    assert contact.facts["jurisdictions"] == {"address": [], "declared": [region], "number": []}
+
+
+def test_calling_hours_and_subscriber_are_kept_in_one_written_form() -> None:
+    contact = prepare(
+        {"email": "a@example.com", "calling_hours": "sat 9:00 – 12:00;Mon-Fri 12:00-18:00", "subscriber": "Business"}
+    )
+    assert contact.attributes == {"calling_hours": "Mon-Fri 12:00-18:00; Sat 09:00-12:00", "subscriber": "business"}
+    assert contact.facts["subscriber"] == "business"
+
+
+def test_the_country_of_an_address_is_kept_as_its_code_in_the_profile() -> None:
+    contact = prepare({"email": "a@example.com", "address_country": "United Kingdom"})
+    assert (contact.profile["address_country"], contact.attributes) == ("GB", {})
+
+
+@pytest.mark.parametrize(
     ("fields", "code", "field"),
     [
         ({"first_name": "Ana"}, "no_address", None),
@@ -87,6 +126,13 @@ def test_the_country_of_the_contact_reads_its_number_before_the_default_does() -
         ({"phone": "12"}, "phone_no_country", "phone"),
         ({"email": "a@example.com", "phone": "12"}, "phone_no_country", "phone"),
         ({"email": "a@example.com", "country": "Atlantis"}, "country_unknown", "country"),
+        ({"email": "a@example.com", "address_country": "Atlantis"}, "country_unknown", "address_country"),
+        ({"email": "a@example.com", "region": "CA"}, "region_unknown", "region"),
+        ({"email": "a@example.com", "region": "EMEA", "country": "US"}, "region_unknown", "region"),
+        ({"email": "a@example.com", "region": "US-CA", "country": "CA"}, "region_unknown", "region"),
+        ({"email": "a@example.com", "region": "US-ZZ"}, "region_unknown", "region"),
+        ({"email": "a@example.com", "subscriber": "b2b"}, "subscriber_unknown", "subscriber"),
+        ({"email": "a@example.com", "calling_hours": "afternoons"}, "calling_hours", "calling_hours"),
         ({"email": "a@example.com", "timezone": "Europe/Londn"}, "zone_unknown", "timezone"),
         ({"email": "a@example.com", "first_name": "A\x00na"}, "control_character", "first_name"),
         ({"email": "a@example.com", "first_name": "A\ufffdna"}, "damaged_text", "first_name"),
@@ -281,11 +327,19 @@ def test_a_row_that_could_be_two_people_is_a_conflict(fields: dict[str, str], cl
     assert (status, changed) == ("conflict", clash)
 
 
+def test_a_country_that_changes_under_a_known_region_leaves_both_plausible() -> None:
+    known = ExistingContact(
+        contact="c_1", profile={"email": "a@example.com"}, attributes={"country": "US", "region": "US-CA"}
+    )
+    merged = merge_contact(prepare({"email": "a@example.com", "country": "GB"}), known, known_zones=ZONES)
+    assert merged.facts["jurisdictions"] == {"address": [], "declared": ["GB", "US-CA"], "number": []}
+
+
 def test_merging_keeps_what_the_row_leaves_out_and_derives_the_facts_again() -> None:
     row = prepare({"email": "ana@example.com", "phone": "+442079460123", "tier": "free"}, {"tier": "enum"})
-    merged = merge_contact(row, ANA)
+    merged = merge_contact(row, ANA, known_zones=ZONES)
     assert merged.contact == "c_ana"
     assert merged.key == "C-1"
     assert merged.profile == {"email": "ana@example.com", "phone": "+442079460123", "first_name": "Ana"}
     assert merged.attributes == {"tier": "free", "seats": 1}
-    assert merged.facts["jurisdictions"] == ["GB"]
+    assert merged.facts["jurisdictions"] == {"address": [], "declared": [], "number": ["GB"]}

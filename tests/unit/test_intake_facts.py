@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pytest
 
-from dee_appliance.intake.facts import address_token, address_tokens, derive_facts, profile_commitment
+from dee_appliance.intake import facts as intake_facts
+from dee_appliance.intake.attribute_values import AttributeValue
+from dee_appliance.intake.facts import address_token, address_tokens, profile_commitment
 from dee_appliance.kernel.e1.encoding import canonical
 
 SECRET = bytes(range(32))
 OTHER_SECRET = bytes(range(1, 33))
+ZONES = frozenset(files("tzdata").joinpath("zones").read_text().split())
 PROFILE = {"email": "Ana.Silva@example.com", "phone": "+12065550100", "first_name": "Ana", "company": "Alder Tools"}
 
 
-def test_facts_say_what_is_present_and_where_the_contact_may_be() -> None:
-    facts = derive_facts(PROFILE, {}, zone_declared="America/New_York", country_declared="CA")
-    assert facts == {
+def derive_facts(profile: dict[str, str], attributes: dict[str, AttributeValue]) -> dict[str, object]:
+    return intake_facts.derive_facts(profile, attributes, known_zones=ZONES)
+
+
+def test_facts_say_what_is_present_where_the_contact_may_be_and_when_it_may_be_called() -> None:
+    profile = {**PROFILE, "state": "Alberta"}
+    attributes: dict[str, AttributeValue] = {
+        "timezone": "America/New_York",
+        "country": "CA",
+        "subscriber": "business",
+        "calling_hours": "Mon 12:00-18:00; Sat 10:00-14:00, 22:00-02:00",
+    }
+    assert derive_facts(profile, attributes) == {
         "channels": ["email", "sms", "voice"],
         "email_domain": "example.com",
-        "jurisdictions": ["CA", "US"],
+        "hours": [[[43200, 64800]], [], [], [], [], [[36000, 50400], [79200, 93600]], []],
+        "jurisdictions": {"address": ["CA-AB"], "declared": ["CA"], "number": ["US-WA"]},
         "phone_prefix": "+1206",
-        "present": ["company", "email", "first_name", "phone"],
-        "zones": {"declared": ["America/New_York"], "number": ["America/Los_Angeles"]},
+        "present": ["company", "email", "first_name", "phone", "state"],
+        "subscriber": "business",
+        "zones": {
+            "address": ["America/Edmonton"],
+            "declared": ["America/New_York"],
+            "number": ["America/Los_Angeles"],
+        },
     }
 
 
@@ -28,23 +49,18 @@ def test_facts_of_a_contact_with_nothing_but_an_email_address_have_every_key() -
     assert derive_facts({"email": "a@example.org"}, {}) == {
         "channels": ["email"],
         "email_domain": "example.org",
-        "jurisdictions": [],
+        "jurisdictions": {"address": [], "declared": [], "number": []},
         "phone_prefix": "",
         "present": ["email"],
-        "zones": {"declared": [], "number": []},
+        "subscriber": "",
+        "zones": {"address": [], "declared": [], "number": []},
     }
 
 
-def test_facts_derived_again_from_the_stored_attributes_are_the_same() -> None:
-    stored = {"timezone": "Asia/Kolkata", "country": "IN", "tier": "gold"}
-    assert derive_facts(PROFILE, stored) == derive_facts(
-        PROFILE, {}, zone_declared="Asia/Kolkata", country_declared="IN"
-    )
-
-
 def test_facts_have_a_canonical_form_and_hold_no_personal_data() -> None:
-    text = canonical(derive_facts(PROFILE, {"timezone": "Europe/London"})).decode()
-    for secret in ("Ana", "Silva", "ana.silva", "5550100", "Alder"):
+    profile = {**PROFILE, "street": "1 Elm Row", "city": "Poughkeepsie", "state": "NY", "postal_code": "12601"}
+    text = canonical(derive_facts(profile, {"timezone": "Europe/London"})).decode()
+    for secret in ("Ana", "Silva", "ana.silva", "5550100", "Alder", "Elm", "Poughkeepsie", "12601"):
         assert secret not in text
 
 

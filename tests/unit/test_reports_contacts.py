@@ -74,7 +74,8 @@ def test_a_contact_is_shown_with_all_that_the_file_holds(report_file: ReportFile
     assert (report.name, report.key, report.erased) == ("Hana Night", "K-8", False)
     assert report.profile["phone"] == "+12065550100"
     assert report.attributes["tier"] == "paid"
-    assert report.zones == {"declared": ["America/Los_Angeles"], "number": ["America/Los_Angeles"]}
+    assert report.zones == {"address": [], "declared": ["America/Los_Angeles"], "number": ["America/Los_Angeles"]}
+    assert report.jurisdictions["number"] == ["US-WA"]
     assert report.local_now.local == "2026-11-21T03:06:49-08:00"
     assert [(run.plan, run.status) for run in report.runs] == [("welcome@1", "HELD"), ("notice@1", "ACTIVE")]
     assert [(one.channel, one.in_force) for one in report.consents] == [("email", True), ("voice", True)]

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from dee_appliance.kernel.e1.civil_time import Window
 from dee_appliance.kernel.e1.encoding import MAX_INTEGER, NotCanonical, canonical
 from dee_appliance.kernel.e1.plan import Channel
 
@@ -310,11 +311,23 @@ def _require_recordable(value: ContactPut) -> None:
 
 
 class KnownFacts(msgspec.Struct, frozen=True, gc=False):
-    """The facts that rules read, with their types; a contact may have more."""
+    """The facts that rules read, with their types; a contact may have more.
+
+    `zones` and `jurisdictions` are by basis (declared, address, number); a jurisdiction is "US" or "US-FL". `hours` are the
+    contact's own, as `civil_time.Window.weekly`; no hours is no restriction. `subscriber` "" is not known.
+    """
 
     present: list[str] = []
     zones: dict[str, list[str]] = {}
+    jurisdictions: dict[str, list[str]] = {}
     phone_prefix: str = ""
+    subscriber: Literal["", "individual", "business"] = ""
+    hours: tuple[tuple[tuple[int, int], ...], ...] | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for hours that are no window."""
+        if not isinstance(self.hours, msgspec.UnsetType):
+            Window(weekly=self.hours)
 
 
 def encode_input(value: Input) -> bytes:
