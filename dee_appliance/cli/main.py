@@ -36,6 +36,7 @@ COMMANDS: dict[str, str | tuple[str, dict[str, str]]] = {
     "snapshot": "file:snapshot",
     "config": ("Settings that verdicts and messages read.", {"set": "settings:set_", "list": "settings:list_"}),
     "policy": ("The file's policy: limits, hours, consent, rates.", {"show": "policy:show", "set": "policy:set_"}),
+    "tz": ("The time-zone table that the file decides by.", {"show": "tz:show", "update": "tz:update"}),
     "budget": ("What the budgets have left.", {"show": "budget:show"}),
     "plan": (
         "Plans: checked, published, drawn, compared.",
