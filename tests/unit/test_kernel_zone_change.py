@@ -33,9 +33,9 @@ def held() -> Story:
     return story
 
 
-def waiting(**more: object) -> Story:
+def waiting() -> Story:
     """A contact in New York who waits for nine o'clock."""
-    story = Story(plan_of(wait(at_s=9 * HOUR_S, **more)))
+    story = Story(plan_of(wait(at_s=9 * HOUR_S)))
     story.enroll()
     assert story.run().due == NINE
     return story
