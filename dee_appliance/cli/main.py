@@ -55,12 +55,13 @@ COMMANDS: dict[str, str | tuple[str, dict[str, str]]] = {
         {"check": "template:check", "preview": "template:preview"},
     ),
     "contact": (
-        "People: imported, found, explained, erased.",
+        "People: imported, found, explained, given their data, erased.",
         {
             "import": "contact:import_",
             "find": "contact_read:find",
             "show": "contact_read:show",
             "timeline": "contact_read:timeline",
+            "export": "contact_export:export",
             "erase": "contact:erase",
         },
     ),
