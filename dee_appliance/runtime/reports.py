@@ -12,8 +12,8 @@ writes, decides or prints. Where a report is made:
     contact_*     contacts found, shown, and all that happened to them            reports_contacts
     consent_show, suppress_check, suppress_list                                   reports_permission
 
-Two are not imported here, because they need what renders messages or compiles zones: `contact_export` (all that the file has about
-a contact) is in reports_contact_export and reports_messages, `tz_show` and `preview_table` are in tz_table and tz_preview.
+Some are not imported here, because they need what renders messages or compiles zones: `contact_export` (all that the file has
+about a contact) is in reports_contact_export and reports_messages, `tz_show` and `preview_table` are in tz_table and tz_preview.
 """
 
 from __future__ import annotations

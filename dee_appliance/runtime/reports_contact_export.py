@@ -21,6 +21,7 @@ from dee_appliance.runtime.reports_permission import ConsentChange, consent_show
 from dee_appliance.runtime.reports_runs import RunFilter, RunRow, find_run, select_runs
 from dee_appliance.runtime.reports_timeline import Teller, plan_of_label
 from dee_appliance.runtime.reports_view import Instant, Times, one_moment
+from dee_appliance.store.vault import refused_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,10 +224,11 @@ class _Exporter:
     def _earlier(self) -> Iterator[KeptValue]:
         """What the vault keeps beside what counts now: older versions, and what came with refused requests. Never the secret."""
         rows = self._view.vault.rows(self._contact.contact)
-        newest = {field: seq for field, seq, _ in rows}
+        newest = {field: value for field, _, value in rows}
         for field, seq, value in rows:
-            refused = field.startswith("refused:")
-            if field == "secret" or not (refused or (field in ("profile", "key") and newest[field] != seq)):
+            replaced = field in ("profile", "key") and value != newest[field]
+            refused = field.startswith("refused:") and field != refused_field("secret")
+            if not replaced and not refused:
                 continue
             yield KeptValue(field=field, input=seq, at=self._at_input(seq), value=_plain(value))
 
