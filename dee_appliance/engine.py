@@ -37,6 +37,7 @@ from dee_appliance.kernel.e1.input import (
     SuppressionSet,
     TaskDone,
     Verb,
+    ZonesUse,
     encode_input,
 )
 from dee_appliance.kernel.e1.plan import Task
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.runtime.importing import ConsentGrant, ImportReport
     from dee_appliance.runtime.service import Served, Stop
+    from dee_appliance.runtime.tz_preview import PendingChange, ZonesPreview
     from dee_appliance.store.erasure import ErasureReport
     from dee_appliance.store.state_dir import StateDir
 
@@ -197,6 +199,32 @@ class Engine(EngineReading):
         documents = {checked.digest: ("policy", checked.body.decode())}
         self._checked(self.submit(PolicySet(digest=checked.digest), private={"documents": documents}))
         return checked.digest
+
+    def update_zones(
+        self,
+        path: str | Path | None = None,
+        *,
+        dry_run: bool = False,
+        on_change: Callable[[PendingChange], None] | None = None,
+    ) -> ZonesPreview:
+        """Use the time-zone table of a file, or (None) that of this program, from now on; no run is touched by it.
+
+        Returns what it changes, told run by run to `on_change` before it is done. The table in use is not used again. Raises
+        Refused for a table that lacks a zone or a year of the one in use.
+        """
+        from dee_appliance.runtime.tz_preview import preview_table  # noqa: PLC0415 - slow, and only used here
+        from dee_appliance.runtime.tz_table import installed_table, read_table  # noqa: PLC0415
+
+        offered = installed_table() if path is None else read_table(Path(path))
+        now = self.now()
+        with self.view() as view:
+            preview = preview_table(view, offered, now, on_change)
+        if not dry_run and not preview.same:
+            digest = preview.offered.digest
+            self._checked(
+                self.submit(ZonesUse(digest=digest), private={"documents": {digest: ("zones", offered.body.decode())}})
+            )
+        return preview
 
     def set_setting(self, key: str, value: object) -> None:
         """Change a setting that verdicts or messages read, such as `sender.domain` or `trial.guests`."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from dee_appliance.replay.export import Export
     from dee_appliance.replay.replay import ReplayReport
     from dee_appliance.replay.verify import VerifyReport
+    from dee_appliance.runtime.reports_contact_export import ContactExport
     from dee_appliance.runtime.simulation import Simulated, SimulationOptions
+    from dee_appliance.runtime.tz_table import ZonesReport
     from dee_appliance.store.state_dir import StateDir
 
 
@@ -62,6 +64,20 @@ class EngineReading:
         """Show what the budgets and daily limits have left."""
         with self.view() as view:
             return reports.budget_show(view, plan=plan)
+
+    def contact_export(self, contact: str) -> ContactExport:
+        """Give everything that the file has about a contact, as they may ask for it. Raises Refused for an unknown one."""
+        from dee_appliance.runtime.reports_contact_export import contact_export  # noqa: PLC0415 - slow, and only used here
+
+        with self.view() as view:
+            return contact_export(view, contact)
+
+    def zones(self) -> ZonesReport:
+        """Say which time-zone table is in use, since when, and which one the installed program brings."""
+        from dee_appliance.runtime.tz_table import tz_show  # noqa: PLC0415 - slow, and only used here
+
+        with self.view() as view:
+            return tz_show(view)
 
     def verify(self, *, untrusted: bool = False, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Check every hash, link and document, and the tip outside the file. The report says what it did not cover."""

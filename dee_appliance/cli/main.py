@@ -36,6 +36,7 @@ COMMANDS: dict[str, str | tuple[str, dict[str, str]]] = {
     "snapshot": "file:snapshot",
     "config": ("Settings that verdicts and messages read.", {"set": "settings:set_", "list": "settings:list_"}),
     "policy": ("The file's policy: limits, hours, consent, rates.", {"show": "policy:show", "set": "policy:set_"}),
+    "tz": ("The time-zone table that the file decides by.", {"show": "tz:show", "update": "tz:update"}),
     "budget": ("What the budgets have left.", {"show": "budget:show"}),
     "plan": (
         "Plans: checked, published, drawn, compared.",
@@ -54,12 +55,13 @@ COMMANDS: dict[str, str | tuple[str, dict[str, str]]] = {
         {"check": "template:check", "preview": "template:preview"},
     ),
     "contact": (
-        "People: imported, found, explained, erased.",
+        "People: imported, found, explained, given their data, erased.",
         {
             "import": "contact:import_",
             "find": "contact_read:find",
             "show": "contact_read:show",
             "timeline": "contact_read:timeline",
+            "export": "contact_export:export",
             "erase": "contact:erase",
         },
     ),

@@ -36,6 +36,7 @@ class ViewQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_contact_ids: str
     select_contact_id: str
     select_queued_private: str
+    select_input_tick: str
 
 
 class View:
@@ -158,6 +159,15 @@ class View:
             kept += _brought_for(private, contact)
         texts = {text for value in kept for text in (value, *_texts_in(value))}
         return sorted({form for text in texts for form in _stored_forms(text)})
+
+    def waiting_about(self, contact: str) -> int:
+        """Return how many requests with personal data of a contact have not been admitted yet."""
+        return len(self.database.execute(self._queries.select_queued_private, (f'"{contact}"',)))
+
+    def tick_of_input(self, seq: int) -> int:
+        """Return the tick at which an input was admitted."""
+        row = self.database.one(self._queries.select_input_tick, (seq,))
+        return self.epoch if row is None else int(row[0])
 
     def close(self) -> None:
         """Close the file."""

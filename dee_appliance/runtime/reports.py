@@ -11,6 +11,9 @@ writes, decides or prints. Where a report is made:
     why           why somebody did or did not get something                       reports_why, reports_gate, reports_enrolment
     contact_*     contacts found, shown, and all that happened to them            reports_contacts
     consent_show, suppress_check, suppress_list                                   reports_permission
+
+Some are not imported here, because they need what renders messages or compiles zones: `contact_export` (all that the file has
+about a contact) is in reports_contact_export and reports_messages, `tz_show` and `preview_table` are in tz_table and tz_preview.
 """
 
 from __future__ import annotations

@@ -21,3 +21,7 @@ SELECT contact FROM contact WHERE contact = ?;
 -- name: select_queued_private
 -- What waiting rows bring beside their payload, of those that name this text: the id of a contact in quotes.
 SELECT private FROM inbox WHERE private IS NOT NULL AND instr(private, ?) > 0 ORDER BY id;
+
+-- name: select_input_tick
+-- When an input was admitted.
+SELECT tick FROM input WHERE seq = ?;

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from terminal import Terminal
+from zone_files import moved
 
 from dee_appliance.runtime.clock import WallClock
 from dee_appliance.store.lock import LoopLock
@@ -46,6 +47,15 @@ def test_everything_works_while_a_loop_runs(desk: Terminal) -> None:
         assert desk.dee("serve", "--until-idle").code == 1
         assert desk.ok("contact", "erase", "K-4", "--yes", "--json").record()["state"] == "done"
     assert len(list((desk.folder / "desk.db.outbox" / "email").glob("*.eml"))) == 5
+
+
+@pytest.mark.slow
+def test_a_loop_that_runs_the_file_takes_another_zone_table(desk: Terminal) -> None:
+    table = moved(desk.folder, "America/New_York", shift_s=-3_600)
+    with loop(desk):
+        *_, told = desk.ok("tz", "update", "--from", table, "--yes", "--json").records()
+        assert (told["preview"], told["queued"]) == (False, [])
+        assert desk.ok("tz", "show", "--json").record()["used"]["release"] == "2099z"
 
 
 @pytest.fixture

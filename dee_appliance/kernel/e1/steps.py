@@ -277,7 +277,7 @@ def _leave_wait(turn: Turn, run: Run, outcome: str, target: str) -> tuple[Run, s
 
 
 def _lateness(turn: Turn, run: Run) -> dict[str, object]:
-    """By how many seconds the run was woken too late: the process was down, or had too much to do."""
+    """By how many seconds the run was woken too late: the process was down, had too much to do, or had other time-zone rules."""
     return {"late": turn.tick - run.due} if run.due is not None and turn.tick > run.due else {}
 
 
@@ -371,6 +371,8 @@ def _wait_over(turn: Turn, run: Run) -> Run:
         if due > turn.tick:
             run = turn.record(run, "wait", "moved", {"until": due})
             return turn.put(replace(run, due=due))
+        # What counts is the moment that the wait was for: the timer was set under rules that may since have been corrected.
+        run = replace(run, due=max(due, run.entered))
     run, _ = _leave_wait(turn, run, "elapsed", step.next)
     return proceed(turn, run, step.next)
 
