@@ -1,6 +1,6 @@
 """What changed between two packs, rule by rule and field by field, in the words in which packs are written.
 
-Both packs are in their normal form, so how a file is laid out is no change. Of a long list (dates, places) only what came and went is
+Both packs are in their normal form, so how a file is laid out is no change. Of a list (dates, places) only what came and went is
 shown.
 """
 
@@ -23,7 +23,7 @@ _OTHERWISE = {"within_business_days": "business_days", "within_months": "months"
 
 
 def pack_diff(old: Pack, new: Pack) -> tuple[Change, ...]:
-    """Return what `new` says otherwise than `old`: the head, then rules in the order of the files. Empty when they say the same."""
+    """Return what `new` says otherwise than `old`: the head, then rules as they stand. Empty when they say the same."""
     changes = compared("", _head(old), _head(new))
     before, after = ({rule.id: rule for rule in pack.rules} for pack in (old, new))
     for rule_id in (*before, *(rule_id for rule_id in after if rule_id not in before)):

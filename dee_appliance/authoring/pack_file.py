@@ -45,8 +45,8 @@ from dee_appliance.authoring.written_pack import (
     MAX_CALENDARS,
     MAX_PACK_RULES,
     WrittenCalendar,
+    WrittenPack,
     WrittenPackFile,
-    WrittenPackHead,
 )
 from dee_appliance.authoring.written_rule import (
     PACK_RULE_TYPES,
@@ -65,8 +65,9 @@ RESERVED_IDS = ("plan",)
 _HINTS: Hints = {
     **RULE_HINTS,
     ("packfile", "pack"): ("missing_field", "begin with [pack], and say its id, version, as_of and notice"),
-    ("packhead", "notice"): ("missing_field", "say that it is not legal advice, and what it does not cover"),
-    ("packhead", "as_of"): ("missing_field", "write the date on which the sources were read, as in 2026-11-23"),
+    ("packfile", "rule"): ("missing_field", "add a [[rule]]"),
+    ("pack", "notice"): ("missing_field", "say that it is not legal advice, and what it does not cover"),
+    ("pack", "as_of"): ("missing_field", "write the date on which the sources were read, as in 2026-11-23"),
     ("calendar", "until"): ("missing_field", "write the last date that the list covers, as in 2027-12-31"),
     ("calendar", "source"): ("missing_source", "say which law or list the dates are from"),
 }
@@ -118,7 +119,7 @@ def usable(checked: CheckedPack) -> Pack:
 def _pack(source: Source, known_zones: Collection[str] | None, found: Findings) -> Pack | None:
     shape = Shape(source, found, _HINTS)
     shape.fields(WrittenPackFile, source.data, (), apart=("pack", "calendar", "rule"))
-    head = shape.struct(WrittenPackHead, source.data["pack"], ("pack",)) if "pack" in source.data else BROKEN
+    head = shape.struct(WrittenPack, source.data["pack"], ("pack",)) if "pack" in source.data else BROKEN
     calendars = _calendars(shape, source, found)
     written = _written_rules(shape, source)
     setting = Setting(calendars=calendars)
@@ -146,9 +147,9 @@ def _pack(source: Source, known_zones: Collection[str] | None, found: Findings) 
     )
 
 
-def _check_head(top: Place, head: WrittenPackHead, *, rules: int) -> None:
+def _check_head(top: Place, head: WrittenPack, *, rules: int) -> None:
     if not head.notice.strip():
-        place, hint = top.inside("pack"), _HINTS["packhead", "notice"][1]
+        place, hint = top.inside("pack"), _HINTS["pack", "notice"][1]
         place.refuse(("notice",), "missing_field", "the pack says nothing about what it is not", hint)
     if head.id in RESERVED_IDS:
         reason = f"ids that begin with {head.id}/ are those of the plans' own rules"

@@ -23,7 +23,7 @@ PackVersion = Annotated[
 ]
 
 
-class WrittenPackHead(WrittenPart, frozen=True, kw_only=True):
+class WrittenPack(WrittenPart, frozen=True, kw_only=True):
     """Which pack this is, and what it is not."""
 
     id: PlanName
@@ -46,6 +46,6 @@ class WrittenCalendar(WrittenPart, frozen=True, kw_only=True):
 class WrittenPackFile(WrittenPart, frozen=True, kw_only=True):
     """A pack file."""
 
-    pack: WrittenPackHead
+    pack: WrittenPack
     calendar: Annotated[list[WrittenCalendar], Meta(max_length=MAX_CALENDARS)] | None = None
     rule: Annotated[list[PackRule], Meta(min_length=1, max_length=MAX_PACK_RULES)]

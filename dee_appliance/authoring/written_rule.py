@@ -96,6 +96,16 @@ ContentWord = Literal[
 CONTENT_WORDS: tuple[str, ...] = get_args(ContentWord)
 """What a message can be asked to have; what each one means is looked for when it is rendered."""
 
+TalliedEvent = Literal[
+    "email.delivered",
+    "email.bounced",
+    "email.complained",
+    "sms.delivered",
+    "call.answered",
+    "call.abandoned",
+]
+"""The events of which ratios can be made: those that the file counts by day."""
+
 Counted = Literal["email", "sms", "voice", "conversation", "refusal", "abandoned"]
 Boundary = Literal["closed", "half_open"]
 Months = Annotated[int, Meta(ge=1, le=1_200, title="a whole number of months from 1 to 1200")]
@@ -222,8 +232,8 @@ class WrittenCap(WrittenRuleBase, frozen=True, kw_only=True, tag="cap", tag_fiel
 class WrittenRatio(WrittenRuleBase, frozen=True, kw_only=True, tag="ratio", tag_field="kind"):
     """Stop while too many of one event come on so many of another."""
 
-    numerator: Annotated[list[EventName], Meta(min_length=1, max_length=10)]
-    denominator: Annotated[list[EventName], Meta(min_length=1, max_length=10)]
+    numerator: Annotated[list[TalliedEvent], Meta(min_length=1, max_length=6)]
+    denominator: Annotated[list[TalliedEvent], Meta(min_length=1, max_length=6)]
     max_per_10000: PerTenThousand
     days: Days = 1
     min_denominator: Count = 1
