@@ -1,4 +1,4 @@
-"""docs/plan-format.md and docs/policy-packs.md say what the checks do: what they show is sound, and no code or field is left out."""
+"""docs/plan-format.md and docs/policy-packs.md say what the checks do: what they show is sound, no code or field is left out."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from marked_cases import cases, marked, refused
@@ -81,7 +82,12 @@ def lines(old: Pack, new: Pack) -> list[str]:
 def test_a_pack_has_its_normal_form(tmp_path: Path) -> None:
     result = checked(tmp_path, SOUND)
     assert result.findings == ()
-    source = {"cite": "a law", "url": "https://example.com/law", "as_of": "2026-11-23", "confidence": "primary"}
+    source: dict[str, Any] = {
+        "cite": "a law",
+        "url": "https://example.com/law",
+        "as_of": "2026-11-23",
+        "confidence": "primary",
+    }
     day = ((32_400, 75_600),)
     assert usable(result) == Pack(
         id="somewhere",
