@@ -54,8 +54,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan_diff(old: Plan, new: Plan) -> tuple[Change, ...]:
     """Return what `new` does otherwise than `old`: head, policy, exits, then steps in file order. Empty when nothing does."""
-    changes = _compared("", _head(old), _head(new))
-    changes += _compared("", _exits(old), _exits(new))
+    changes = compared("", _head(old), _head(new))
+    changes += compared("", _exits(old), _exits(new))
     before, after = ({step.id: step for step in plan.steps} for plan in (old, new))
     for step_id in (*before, *(step_id for step_id in after if step_id not in before)):
         was, now = before.get(step_id), after.get(step_id)
@@ -64,11 +64,12 @@ def plan_diff(old: Plan, new: Plan) -> tuple[Change, ...]:
         elif now is None and was is not None:
             changes.append(Change(kind="removed", where=f"step {step_id}", before=_summary(was)))
         elif was is not None and now is not None:
-            changes += _compared(f"step {step_id}: ", _fields(was), _fields(now))
+            changes += compared(f"step {step_id}: ", _fields(was), _fields(now))
     return (*changes, *_contents(old, new))
 
 
-def _compared(prefix: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
+def compared(prefix: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
+    """Return the differences of two sets of named values; an empty value is as good as none."""
     changes = []
     for name in (*before, *(name for name in after if name not in before)):
         was, now = before.get(name, ""), after.get(name, "")

@@ -22,41 +22,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path as FilePath
-from typing import cast
 
 import msgspec
 
-from dee_appliance.authoring.finding import Finding, Findings, did_you_mean
-from dee_appliance.authoring.normal_head import money_micros, normal_hours, price_micros
+from dee_appliance.authoring.finding import Finding, Findings
+from dee_appliance.authoring.normal_head import price_micros
 from dee_appliance.authoring.place import Place
-from dee_appliance.authoring.shape import Broken, Hints, Shape, shown
+from dee_appliance.authoring.rule_checks import check_rules, tables
+from dee_appliance.authoring.rule_file import Setting, normal_rule
+from dee_appliance.authoring.shape import Broken, Hints, Shape
 from dee_appliance.authoring.source import Source, read_source
-from dee_appliance.authoring.written_policy import (
-    MAX_RATES,
-    MAX_RULES,
-    RULE_TYPES,
-    WrittenBudgetRule,
-    WrittenConsent,
-    WrittenDailyLimit,
-    WrittenPolicyFile,
-    WrittenRate,
-    WrittenRule,
-    WrittenSuppression,
-    WrittenWindow,
-)
+from dee_appliance.authoring.written_policy import MAX_RATES, MAX_RULES, WrittenPolicyFile, WrittenRate
+from dee_appliance.authoring.written_rule import RULE_TYPES
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical, document_digest
 from dee_appliance.kernel.e1.plan import Channel
-from dee_appliance.kernel.e1.policy import (
-    BudgetRule,
-    ConsentRule,
-    DailyLimitRule,
-    Policy,
-    Rate,
-    Rule,
-    SuppressionRule,
-    WindowRule,
-)
+from dee_appliance.kernel.e1.policy import BudgetRule, Policy, Rate, Rule
 
 CHANNELS: tuple[Channel, ...] = ("email", "sms", "voice")
 
@@ -71,9 +52,13 @@ class CheckedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-_HINTS: Hints = {
+RULE_HINTS: Hints = {
     ("window", "hours"): ("missing_field", 'write hours = { days = "Mon-Fri", from = 09:00:00, to = 18:00:00 }'),
+    ("cap", "limit"): ("missing_field", "write how many, as in limit = 3"),
+    ("cap", "counts"): ("missing_field", 'write what is counted, as in counts = ["voice", "sms"]'),
+    ("fact", "require"): ("missing_field", 'write what must hold, as in require = [{ fact = "registered" }]'),
     ("daily_limit", "limit"): ("missing_field", "write how many sends a day, as in limit = 500"),
+    ("rate", "within"): ("missing_field", 'write the time in quotes, as in within = "1s"'),
     ("budget", "amount"): ("missing_field", 'write the sum in quotes, as in amount = "250.00"'),
 }
 
@@ -106,65 +91,29 @@ def settable(checked: CheckedPolicy) -> Policy:
 
 
 def _policy(source: Source, known_zones: Collection[str] | None, found: Findings) -> Policy | None:
-    shape = Shape(source, found, _HINTS)
+    shape = Shape(source, found, RULE_HINTS)
     head, _ = shape.fields(WrittenPolicyFile, source.data, (), apart=("rule", "rate"))
+    setting = Setting(currency=str(head.get("currency", "USD")))
     rules = [
-        _rule(Place(source, ("rule", index), found), cast("WrittenRule", written), str(head.get("currency", "USD")))
-        for index, table in _tables(shape, source.data, "rule", MAX_RULES)
+        normal_rule(Place(source, ("rule", index), found), written, setting)
+        for index, table in tables(shape, source.data, "rule", MAX_RULES, "policy")
         if not isinstance(written := shape.tagged(RULE_TYPES, table, ("rule", index)), Broken)
     ]
     rates = [
         _rate(Place(source, ("rate", index), found), rate)
-        for index, table in _tables(shape, source.data, "rate", MAX_RATES)
+        for index, table in tables(shape, source.data, "rate", MAX_RATES, "policy")
         if not isinstance(rate := shape.struct(WrittenRate, table, ("rate", index)), Broken)
     ]
     if found.refused:
         return None
     top = Place(source, (), found)
-    _check_rules(top, rules, rates, known_zones)
+    check_rules(top, rules, known_zones)
+    _check_own_ids(top, rules)
+    _check_budgets(top, rules, rates)
     _check_rates(top, rates)
     if found.refused:
         return None
     return Policy(id=head["policy"], currency=head.get("currency", "USD"), rules=tuple(rules), rates=tuple(rates))
-
-
-def _tables(shape: Shape, data: dict[str, object], name: str, most: int) -> list[tuple[int, object]]:
-    tables = data.get(name, [])
-    if not isinstance(tables, list):
-        shape.refuse(
-            (name,), "wrong_type", f"`{name}` must be a list of tables, not {shown(tables)}", f"write [[{name}]]"
-        )
-        return []
-    if len(tables) > most:
-        shape.refuse((name, most), "too_many", f"a policy has at most {most} {name}s, this has {len(tables)}")
-    return list(enumerate(tables[:most]))
-
-
-def _rule(place: Place, written: WrittenRule, currency: str) -> Rule:
-    return msgspec.structs.replace(
-        _kind(place, written, currency),
-        channels=tuple(written.channels or ()),
-        purposes=tuple(written.purposes or ()),
-        cite=written.cite,
-        url=written.url,
-    )
-
-
-def _kind(place: Place, written: WrittenRule, currency: str) -> Rule:
-    match written:
-        case WrittenSuppression():
-            return SuppressionRule(id=written.id)
-        case WrittenConsent():
-            return ConsentRule(id=written.id, classes=tuple(written.classes or ()))
-        case WrittenWindow():
-            return WindowRule(
-                id=written.id, hours=normal_hours(place, "hours", written.hours, written.closed_dates or [])
-            )
-        case WrittenDailyLimit():
-            return DailyLimitRule(id=written.id, limit=written.limit, zone=written.zone, scope=written.scope)
-        case WrittenBudgetRule():
-            micros = money_micros(place, ("amount",), written.amount)
-            return BudgetRule(id=written.id, limit_micros=micros, currency=currency, scope=written.scope)
 
 
 def _rate(place: Place, written: WrittenRate) -> Rate:
@@ -173,26 +122,21 @@ def _rate(place: Place, written: WrittenRate) -> Rate:
     return Rate(channel=written.channel, micros=price_micros(place, written.price), prefix=written.prefix)
 
 
-def _check_rules(top: Place, rules: list[Rule], rates: list[Rate], known_zones: Collection[str] | None) -> None:
-    lines: dict[str, int] = {}
+def _check_own_ids(top: Place, rules: list[Rule]) -> None:
+    for index, rule in enumerate(rules):
+        if rule.id.startswith("plan/"):
+            reason, hint = "ids that begin with plan/ are those of the plans' own rules", "choose another beginning"
+            top.inside("rule", index).refuse(("id",), "reserved_id", reason, hint)
+
+
+def _check_budgets(top: Place, rules: list[Rule], rates: list[Rate]) -> None:
     priced = {rate.channel for rate in rates}
     for index, rule in enumerate(rules):
-        place = top.inside("rule", index)
-        if rule.id in lines:
-            reason = f'the id "{rule.id}" is already taken by the rule at line {lines[rule.id]}'
-            place.refuse(("id",), "duplicate_id", reason, "give each rule its own id")
-        lines.setdefault(rule.id, place.line("id"))
-        if rule.id.startswith("plan/"):
-            hint = "choose another beginning"
-            place.refuse(("id",), "reserved_id", "ids that begin with plan/ are those of the plans' own rules", hint)
-        if isinstance(rule, DailyLimitRule) and known_zones is not None and rule.zone not in known_zones:
-            place.refuse(
-                ("zone",), "unknown_zone", f'there is no time zone "{rule.zone}"', did_you_mean(rule.zone, known_zones)
-            )
         if isinstance(rule, BudgetRule):
             unpriced = [channel for channel in rule.channels or CHANNELS if channel not in priced]
             if unpriced:
                 reason = f"no [[rate]] says what {', '.join(unpriced)} costs, and a send without a price is denied"
+                place = top.inside("rule", index)
                 place.warn(("amount",), "no_rate", reason, "add a [[rate]] for each channel in use")
 
 

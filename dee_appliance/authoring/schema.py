@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from dee_appliance.authoring.written import WrittenPlan
+from dee_appliance.authoring.written_pack import WrittenPackFile
 from dee_appliance.authoring.written_policy import WrittenPolicyFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,6 +25,11 @@ def plan_schema() -> dict[str, Any]:
 def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema of a policy file."""
     return _schema(WrittenPolicyFile, "DEE policy")
+
+
+def pack_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a pack file."""
+    return _schema(WrittenPackFile, "DEE pack")
 
 
 def _schema(kind: type[msgspec.Struct], title: str) -> dict[str, Any]:

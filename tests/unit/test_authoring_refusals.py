@@ -6,11 +6,11 @@ must be exactly that: the same lines, the same codes, nothing else.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from marked_cases import cases, marked, refused
 
 from dee_appliance.authoring.checks import CheckedPlan, check_plan, publishable
 from dee_appliance.authoring.finding import Finding
@@ -35,11 +35,8 @@ outcome = "done"
 """
 
 Check = Callable[..., CheckedPlan]
-
-
-def cases(name: str) -> dict[str, str]:
-    text = (Path(__file__).parent / f"{name}.txt").read_text(encoding="utf-8")
-    return {title: body for title, _, body in (part.partition("\n") for part in text.split("=== ")[1:])}
+HEADS = cases(Path(__file__).parent / "authoring_refused_heads.txt")
+STEPS = cases(Path(__file__).parent / "authoring_refused_steps.txt")
 
 
 @pytest.fixture
@@ -60,37 +57,22 @@ def check(tmp_path: Path) -> Check:
     return checked
 
 
-def marked(text: str) -> list[tuple[int, str]]:
-    """Return the (line, code) pairs that the text says must be found; `code@-1` is about the line before."""
-    found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        mark = re.search(r"# <- (.*)$", line)
-        for word in mark[1].split() if mark else ():
-            code, _, shift = word.partition("@")
-            found.append((number + int(shift or 0), code))
-    return sorted(found)
-
-
-def refused(checked: CheckedPlan) -> list[tuple[int, str]]:
-    return sorted((finding.line, finding.code) for finding in checked.findings if finding.severity == "refused")
-
-
 def only(checked: CheckedPlan) -> Finding:
     assert len(checked.findings) == 1, [str(finding) for finding in checked.findings]
     return checked.findings[0]
 
 
-@pytest.mark.parametrize(("name", "text"), cases("authoring_refused_heads").items())
+@pytest.mark.parametrize(("name", "text"), HEADS.items())
 def test_a_mistake_in_the_head_is_refused_at_its_line(check: Check, name: str, text: str) -> None:
     checked = check(text + END)
-    assert refused(checked) == marked(text), name
+    assert refused(checked.findings) == marked(text), name
     assert checked.plan is None
 
 
-@pytest.mark.parametrize(("name", "text"), cases("authoring_refused_steps").items())
+@pytest.mark.parametrize(("name", "text"), STEPS.items())
 def test_a_mistake_in_a_step_is_refused_at_its_line(check: Check, name: str, text: str) -> None:
     checked = check(HEAD + text + END)
-    assert refused(checked) == marked(HEAD + text), name
+    assert refused(checked.findings) == marked(HEAD + text), name
     assert checked.plan is None
 
 
@@ -102,8 +84,8 @@ def test_the_plan_around_the_cases_is_sound(check: Check) -> None:
 def test_every_finding_says_why_and_names_its_file(check: Check, tmp_path: Path) -> None:
     findings = [
         finding
-        for name, head in (("authoring_refused_heads", ""), ("authoring_refused_steps", HEAD))
-        for text in cases(name).values()
+        for texts, head in ((HEADS, ""), (STEPS, HEAD))
+        for text in texts.values()
         for finding in check(head + text + END).findings
     ]
     assert {finding.file for finding in findings} == {str(tmp_path / "plan.toml")}
@@ -138,16 +120,16 @@ def test_the_last_step_must_end_or_say_what_is_next(check: Check) -> None:
 
 
 def test_a_plan_without_steps_is_refused(check: Check) -> None:
-    assert refused(check(HEAD)) == [(1, "missing_field")]
-    assert refused(check(HEAD.replace('"p"', '"p"\nstep = []'))) == [(2, "missing_field")]
-    assert refused(check(HEAD.replace('"p"', '"p"\nstep = 3'))) == [(2, "wrong_type")]
+    assert refused(check(HEAD).findings) == [(1, "missing_field")]
+    assert refused(check(HEAD.replace('"p"', '"p"\nstep = []')).findings) == [(2, "missing_field")]
+    assert refused(check(HEAD.replace('"p"', '"p"\nstep = 3')).findings) == [(2, "wrong_type")]
 
 
 def test_a_plan_has_at_most_five_hundred_steps(check: Check) -> None:
     steps = "".join(f'[[step]]\nid = "s{n}"\ndo = "wait"\nfor = "1h"\n' for n in range(499))
     assert check(HEAD + steps + END).plan is not None
     more = '[[step]]\nid = "more"\ndo = "wait"\nfor = "1h"\n'
-    assert (len(HEAD.splitlines()) + 500 * 4 + 2, "too_many") in refused(check(HEAD + more + steps + END))
+    assert (len(HEAD.splitlines()) + 500 * 4 + 2, "too_many") in refused(check(HEAD + more + steps + END).findings)
 
 
 def test_a_call_is_allowed_where_the_policy_of_the_file_has_hours_for_it(check: Check) -> None:

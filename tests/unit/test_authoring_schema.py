@@ -1,4 +1,4 @@
-"""The JSON Schemas of plan and policy files, and that they agree with the checks."""
+"""The JSON Schemas of plan, policy and pack files, and that they agree with the checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from dee_appliance.authoring.schema import plan_schema, policy_schema
+from dee_appliance.authoring.schema import pack_schema, plan_schema, policy_schema
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -30,7 +30,7 @@ def test_every_example_policy_fits_the_schema(path: Path) -> None:
     assert list(jsonschema.Draft202012Validator(policy_schema()).iter_errors(document(path))) == []
 
 
-@pytest.mark.parametrize("schema", [plan_schema(), policy_schema()], ids=["plan", "policy"])
+@pytest.mark.parametrize("schema", [plan_schema(), policy_schema(), pack_schema()], ids=["plan", "policy", "pack"])
 def test_a_schema_is_a_valid_schema(schema: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     text = json.dumps(schema)
@@ -57,5 +57,5 @@ def test_a_schema_refuses_what_the_reader_refuses() -> None:
 
 
 def test_every_table_of_the_schema_explains_itself() -> None:
-    for schema in (plan_schema(), policy_schema()):
+    for schema in (plan_schema(), policy_schema(), pack_schema()):
         assert all(table.get("description") for table in schema["$defs"].values())
