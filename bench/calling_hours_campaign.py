@@ -3,8 +3,9 @@
     python -m bench.calling_hours_campaign --share 1/50 --seed 1
     python -m bench.calling_hours_campaign --share 1
 
-What is compared, and how, is said in tests/calling_hours_sweep.py. The share is taken of the pairs of a zone and a week, evenly; the seed
-says where it begins. `--zone` asks all weeks of one zone. At the end: how often the kernel was asked, and where it differed.
+What is compared, and how, is said in tests/calling_hours_sweep.py. The share is taken of the pairs of a zone and a week, evenly;
+the seed says where it begins. `--zone` asks all weeks of one zone. At the end: how often the kernel was asked, and how often it
+differed; the first differences are printed as they are found.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calling hours against the oracle: weeks of quarters in half of all zones, and random hours with everything that hours can have.
+"""Calling hours against the oracle: weeks of quarters in many zones, and random hours with everything that hours can have.
 
 The campaign over every zone and every quarter of two years is `python -m bench.calling_hours_campaign`.
 """
@@ -89,7 +89,7 @@ def test_every_quarter_of_some_weeks_and_zones_is_what_the_oracle_says() -> None
     assert [difference for tally in swept for difference in tally.differences] == []
     assert sum(tally.states for tally in swept) == SAMPLE * len(HOURS) * 672
     assert sum(tally.searches for tally in swept) > SAMPLE * 200
-    assert len({zone for zone, _ in chosen}) == SAMPLE
+    assert len({zone for zone, _ in chosen}) > 200
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
