@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dee_appliance.authoring.zone_table import compile_zone_table
 from dee_appliance.kernel.e1.civil_time import DAY_S, Window, ZoneDocument, ZoneTable, first_from
 
-SAMPLE, SEED = 300, 31
+SAMPLE, SEED = 220, 31
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 HOUR, MINUTE = 3600, 60
 ODD_ZONES = [
@@ -89,7 +89,7 @@ def test_every_quarter_of_some_weeks_and_zones_is_what_the_oracle_says() -> None
     assert [difference for tally in swept for difference in tally.differences] == []
     assert sum(tally.states for tally in swept) == SAMPLE * len(HOURS) * 672
     assert sum(tally.searches for tally in swept) > SAMPLE * 200
-    assert len({zone for zone, _ in chosen}) > 200
+    assert len({zone for zone, _ in chosen}) > 150
 
 
 @pytest.mark.parametrize(("zone", "day"), CHANGES)
