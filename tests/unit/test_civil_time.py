@@ -23,6 +23,7 @@ from dee_appliance.kernel.e1.civil_time import (
     civil_from_days,
     day_start,
     days_from_civil,
+    first_from,
     format_local,
     format_utc,
     local_day,
@@ -458,3 +459,42 @@ def test_a_local_time_after_the_table_is_refused() -> None:
         next_local_time(present(), "America/Los_Angeles", at + 5 * 3600, seconds("09:00"))
     with pytest.raises(OutOfRange):
         next_local_time(present(), "UTC", at, 0, (0,))
+
+
+# --- The first instant from a local time on ---------------------------------------------------------------------------
+
+FIRST_PRESENT = [
+    ("America/New_York", "2026-06-03T12:00:00Z", "2026-06-10T00:00:00Z", "2026-06-10T04:00:00Z"),
+    ("America/New_York", "2026-10-29T04:05:00Z", "2026-11-05T00:00:00Z", "2026-11-05T05:00:00Z"),  # over a change
+    ("America/New_York", "2026-06-10T04:00:00Z", "2026-06-10T00:00:00Z", "2026-06-10T04:00:00Z"),  # this very instant
+    ("America/New_York", "2026-06-10T18:00:00Z", "2026-06-10T00:00:00Z", "2026-06-10T18:00:00Z"),  # long since
+    ("Africa/Cairo", "2026-04-20T00:00:00Z", "2026-04-24T00:00:00Z", "2026-04-23T22:00:00Z"),  # no such midnight
+    ("America/New_York", "2026-11-01T05:30:00Z", "2026-11-01T01:15:00Z", "2026-11-01T05:30:00Z"),  # 01:30, once
+    ("America/New_York", "2026-11-01T06:00:00Z", "2026-11-01T01:15:00Z", "2026-11-01T06:15:00Z"),  # and 01:00 again
+]
+FIRST_IN_THE_PAST = [
+    ("Pacific/Apia", "2011-12-28T12:00:00Z", "2011-12-30T00:00:00Z", "2011-12-30T10:00:00Z"),
+    ("America/St_Johns", "2010-11-06T12:00:00Z", "2010-11-07T00:00:00Z", "2010-11-07T02:30:00Z"),
+    ("America/St_Johns", "2010-11-07T02:30:59Z", "2010-11-07T00:00:00Z", "2010-11-07T02:30:59Z"),
+    ("America/St_Johns", "2010-11-07T02:31:00Z", "2010-11-07T00:00:00Z", "2010-11-07T03:30:00Z"),  # Saturday again
+]
+
+
+@pytest.mark.parametrize(("zone", "at", "local", "first"), FIRST_PRESENT)
+def test_the_first_instant_from_a_local_time_on(zone: str, at: str, local: str, first: str) -> None:
+    assert format_utc(first_from(present(), zone, parse_utc(at), parse_utc(local))) == first
+
+
+@pytest.mark.parametrize(("zone", "at", "local", "first"), FIRST_IN_THE_PAST)
+def test_the_first_instant_from_a_local_time_on_where_dates_jump(zone: str, at: str, local: str, first: str) -> None:
+    assert format_utc(first_from(past(), zone, parse_utc(at), parse_utc(local))) == first
+
+
+def test_no_first_instant_is_guessed_outside_the_table() -> None:
+    last = parse_utc("2040-12-31T23:59:59Z")
+    assert first_from(present(), "UTC", last, last) == last
+    for at, local in [(last, last + 1), (last + 1, last), (present().from_utc - 1, 0)]:
+        with pytest.raises(OutOfRange):
+            first_from(present(), "UTC", at, local)
+    with pytest.raises(UnknownZone):
+        first_from(present(), "Nowhere", last, last)
