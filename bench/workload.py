@@ -29,10 +29,10 @@ from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ConsentRule,
     DailyLimitRule,
-    WindowRule,
     Policy,
     Rate,
     SuppressionRule,
+    WindowRule,
 )
 from dee_appliance.kernel.e1.run import Given
 from dee_appliance.runtime.admission import Admission

@@ -26,12 +26,12 @@ policy   = "clocks"
 currency = "USD"
 [[rule]]
 id       = "night"
-kind     = "hours"
+kind = "window"
 channels = ["voice"]
 hours    = { days = "Mon-Sun", from = 09:00:00, to = 18:00:00 }
 [[rule]]
 id       = "letters"
-kind     = "hours"
+kind = "window"
 channels = ["email"]
 hours    = { days = "Mon-Sun", from = 06:00:00, to = 20:00:00 }
 [[rule]]

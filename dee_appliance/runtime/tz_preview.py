@@ -13,19 +13,21 @@ import msgspec
 
 from dee_appliance.authoring.notation import format_duration
 from dee_appliance.kernel.e1.civil_time import (
+    CalendarEnded,
     Offsets,
     OutOfRange,
     UnknownZone,
     ZoneTable,
     format_local,
     format_utc,
-    next_open,
 )
-from dee_appliance.kernel.e1.file_input import HALTS
+from dee_appliance.kernel.e1.gate import next_permitted
 from dee_appliance.kernel.e1.input import Scalar
 from dee_appliance.kernel.e1.plan import CHANNEL_OF, Channel, Wait, kind_of
-from dee_appliance.kernel.e1.policy import HoursRule
-from dee_appliance.kernel.e1.rules.hours import HORIZON_S, plausible_zones, window_of
+from dee_appliance.kernel.e1.policy import CapRule, WindowRule
+from dee_appliance.kernel.e1.rulebook import places_of
+from dee_appliance.kernel.e1.rules.question import Question
+from dee_appliance.kernel.e1.rules_input import HALTS
 from dee_appliance.kernel.e1.run import Contact, Run, Snapshot
 from dee_appliance.kernel.e1.steps import WaitFailed, wait_due
 from dee_appliance.kernel.e1.turn import Turn
@@ -36,13 +38,12 @@ from dee_appliance.store.queries import load_queries
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dee_appliance.kernel.e1.civil_time import Window
     from dee_appliance.kernel.e1.compiled import CompiledPlan
     from dee_appliance.kernel.e1.plan import Step
+    from dee_appliance.kernel.e1.rulebook import Rulebook
     from dee_appliance.runtime.reading import View
 
 What = Literal["held", "queued", "wait"]
-ANSWERS_KEPT = 10_000
 
 _run_decoder = msgspec.json.Decoder(Run)
 _attributes_decoder = msgspec.json.Decoder(dict[str, Scalar])
@@ -144,7 +145,6 @@ class TablePreview:
         self._offered = offered
         self._now = now
         self._queries = load_queries(TzQueries, "tz")
-        self._opening: dict[tuple[str, tuple[str, ...], tuple[Window, ...], int], int | str] = {}
         self.pending: dict[str, int] = {"held": 0, "queued": 0, "wait": 0}
         self.changed: dict[str, int] = {"held": 0, "queued": 0, "wait": 0}
 
@@ -173,43 +173,54 @@ class TablePreview:
 
     def _send(self, what: What, run: Run, plan: CompiledPlan, contact: Contact) -> PendingChange | None:
         channel = CHANNEL_OF[kind_of(plan.steps[run.step])]
-        windows = self._windows(plan, channel)
-        zones = plausible_zones(contact)
-        if not windows:
+        book = self._view.state.book(plan, channel)
+        if not any(isinstance(rule, WindowRule | CapRule) for rule in book.rules):
             return None
         wakes = max(run.due or 0, self._now)
-        before, after = self._both(zones, windows, self._now)
+        before, after = self._both(book, run, plan, channel, self._now)
         if before == after:
-            before, after = self._both(zones, windows, wakes)
+            before, after = self._both(book, run, plan, channel, wakes)
         if before == after:
             return None
-        on_waking = self._permitted(self._offered, zones, windows, wakes)
+        on_waking = self._permitted(self._offered, book, run, plan, channel, tick=wakes)
         effect = _effect_on_queued(after, self._now) if what == "queued" else _effect_on_held(on_waking, wakes)
+        zones = places_of(contact).zones
         return self._change(what, run, plan, zones, channel=channel, before=before, after=after, effect=effect)
 
-    def _both(self, zones: tuple[str, ...], windows: tuple[Window, ...], tick: int) -> tuple[int | str, int | str]:
-        used = self._permitted(self._used, zones, windows, tick)
-        return used, self._permitted(self._offered, zones, windows, tick)
+    def _both(
+        self, book: Rulebook, run: Run, plan: CompiledPlan, channel: Channel, tick: int
+    ) -> tuple[int | str, int | str]:
+        used = self._permitted(self._used, book, run, plan, channel, tick=tick)
+        return used, self._permitted(self._offered, book, run, plan, channel, tick=tick)
 
-    def _windows(self, plan: CompiledPlan, channel: Channel) -> tuple[Window, ...]:
-        """Every window that a send of this plan on this channel must be inside of."""
-        rules = self._view.state.rules(plan, channel)
-        return tuple(window_of(rule.hours) for rule in rules if isinstance(rule, HoursRule))
-
-    def _permitted(self, table: ZoneTable, zones: tuple[str, ...], windows: tuple[Window, ...], tick: int) -> int | str:
-        """Return the next permitted instant, or the reason why there is none."""
-        key = (table.digest, zones, windows, tick)
-        found = self._opening.get(key)
-        if found is None:
-            try:
-                opening = next_open(table, zones, windows, tick, HORIZON_S)
-                found = "never_open" if opening is None else opening
-            except (UnknownZone, OutOfRange):
-                found = "unknown_zone"
-            if len(self._opening) >= ANSWERS_KEPT:
-                self._opening.clear()
-            self._opening[key] = found
-        return found
+    def _permitted(
+        self, table: ZoneTable, book: Rulebook, run: Run, plan: CompiledPlan, channel: Channel, *, tick: int
+    ) -> int | str:
+        """Return the next permitted instant by hours and caps, or the reason why there is none."""
+        state = self._view.state
+        contact = state.contact(run.contact)
+        question = Question(
+            tick=tick,
+            contact=contact,
+            plan=plan.plan,
+            channel=channel,
+            units=1,
+            policy=state.policy()[0],
+            book=book,
+            places=places_of(contact),
+            zones=table,
+            counters={},
+            history=state.touches.history(run.contact, tick - book.history_s) if book.history_s else (),
+            facts=state.facts,
+            variables=run.variables,
+        )
+        try:
+            found = next_permitted(question)
+        except (UnknownZone, OutOfRange):
+            return "unknown_zone"
+        except CalendarEnded:
+            return "calendar_ended"
+        return "never_open" if found is None else found
 
     def _wait(self, run: Run, plan: CompiledPlan, step: Step, contact: Contact) -> PendingChange | None:
         assert isinstance(step, Wait)
@@ -222,7 +233,7 @@ class TablePreview:
             "wait",
             run,
             plan,
-            plausible_zones(contact),
+            places_of(contact).zones,
             before=before,
             after=after,
             effect=_effect_on_wait(after, max(run.due, self._now)),
@@ -309,9 +320,11 @@ class TablePreview:
         return contacts, users
 
     def _rules(self) -> dict[str, list[str]]:
-        """Which rules of the policy count by the clock of a zone of their own."""
+        """Which rules of the policy and the packs in use count by the clock of a zone of their own."""
         found: dict[str, list[str]] = {}
-        for rule in self._view.state.policy()[0].rules:
+        state = self._view.state
+        packs = (state.documents.pack(digest) for _, digest, _ in state.packs)
+        for rule in (*state.policy()[0].rules, *(rule for pack in packs for rule in pack.rules)):
             zone = getattr(rule, "zone", "")
             if zone:
                 found.setdefault(zone, []).append(rule.id)

@@ -26,7 +26,7 @@ NINE = EPOCH - 40_000 + 5 * HOUR_S + 9 * HOUR_S
 
 def held() -> Story:
     """A call that is held until nine in New York."""
-    rule = policies.HoursRule(id="night", channels=("voice",), hours=hours())
+    rule = policies.WindowRule(id="night", channels=("voice",), hours=hours())
     story = queued(plan_of(call()), policy=policy_of(rule))
     assert story.pull("voice") == []
     assert (story.status(), story.run().due) == ("HELD(outside_hours)", NINE)
@@ -73,7 +73,7 @@ def test_a_hold_wakes_at_its_old_time_where_the_hour_came_earlier() -> None:
 
 
 def test_a_queued_send_is_asked_under_the_table_of_the_pull() -> None:
-    rule = policies.HoursRule(id="day", hours=hours())
+    rule = policies.WindowRule(id="day", hours=hours())
     with queued(plan_of(email()), policy=policy_of(rule)) as story:
         story.zones(shift_s=3 * HOUR_S)  # it is six there by the old clocks, nine by the new ones
         assert len(story.pull()) == 1
