@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.kernel.e1.civil_time import OutOfRange, UnknownZone, format_local, format_utc
-from dee_appliance.kernel.e1.rulebook import places_of
+from dee_appliance.kernel.e1.rulebook import home_zones
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,10 +59,8 @@ class Times:
 
 
 def zone_of(contact: Contact) -> str | None:
-    """Return the zone to show times in: the declared one, else the only plausible one, else None."""
-    known = contact.facts.get("zones")
-    declared = known.get("declared") if isinstance(known, dict) else None
-    zones = tuple(str(zone) for zone in declared) if declared else places_of(contact).zones
+    """Return the zone to show times in: the only one of the surest basis that says anything, else None."""
+    zones = home_zones(contact)
     return zones[0] if len(zones) == 1 else None
 
 

@@ -339,7 +339,7 @@ def test_after_an_erasure_nothing_personal_is_told_and_what_remains_is_said_with
         "suppressions in force": 1,
         "entries about consent": 2,
         "entries of the log": len(engine.log(LogFilter(contact=told.contact.contact))),
-        "attributes and derived facts, as they were recorded": 8,
+        "attributes and derived facts, as they were recorded": 9,
         "commitments to messages": 4,
     }
     assert all(one.why for one in told.remains)

@@ -143,8 +143,8 @@ def test_consent_is_shown_with_every_change_and_its_entry(report_file: ReportFil
     ("text", "contact", "channels", "scopes"),
     [
         ("stranger@example.org", None, ("email", "sms", "voice"), ["*"]),
-        ("fay@example.com", "fay", ("email",), ["channel:email"]),
-        ("K-6", "fay", ("email",), ["channel:email"]),
+        ("fay@example.com", "fay", ("email",), ["channel:email"] * 2),
+        ("K-6", "fay", ("email",), ["channel:email"] * 2),
         ("K-9", "ivy", (), ["plan:notice"]),
         ("K-1", "ana", (), []),
         ("nobody@example.org", None, (), []),
@@ -178,6 +178,7 @@ def test_suppressions_are_listed_by_scope_and_reason(report_file: ReportFile) ->
     assert {(row.kind, row.address, row.reason) for row in rows} == {
         ("address", "", "do_not_call"),
         ("email", "fay@example.com", "unsubscribed"),
+        ("contact", "", "unsubscribed"),
         ("contact", "", "complaint"),
     }
     assert all(row.at is not None for row in rows)

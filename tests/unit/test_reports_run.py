@@ -75,8 +75,8 @@ def test_a_contact_without_a_zone_is_shown_in_utc_alone(report_file: ReportFile)
 def test_the_gate_is_told_rule_by_rule_with_what_it_saw(report_file: ReportFile) -> None:
     held = show(report_file, "hana").timeline[-1]
     ladder = {rung.rule: (rung.kind, rung.verdict, rung.values) for rung in held.gate}
-    assert ladder["night"] == ("hours", "hold", "Mon-Sun 08:00-21:00 in America/Los_Angeles")
-    assert ladder["plan/calling_hours"] == ("hours", "hold", "Mon-Sun 09:00-18:00 in America/Los_Angeles")
+    assert ladder["night"] == ("window", "hold", "Mon-Sun 08:00-21:00 in America/Los_Angeles")
+    assert ladder["plan/calling_hours"] == ("window", "hold", "Mon-Sun 09:00-18:00 in America/Los_Angeles")
     assert ladder["suppression"] == ("suppression", "pass", "")
     assert ladder["plan/daily_sends"] == ("daily_limit", "pass", "0 of 50 on 2026-11-21")
     assert ladder["money"][2] == "0.09 USD of 5.00 USD, this send 0.20 USD"

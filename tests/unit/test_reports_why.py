@@ -146,7 +146,8 @@ def test_an_opt_out_is_told_with_the_suppression_it_made(report_file: ReportFile
         "unsubscribed() is true: ends as opted_out",
     ]
     assert [(row.address, row.scope, row.reason) for row in found.suppressions] == [
-        ("fay@example.com", "channel:email", "unsubscribed")
+        ("fay@example.com", "channel:email", "unsubscribed"),
+        ("", "channel:email", "unsubscribed"),
     ]
 
 

@@ -34,6 +34,19 @@ def places_of(contact: Contact) -> Places:
     return Places(zones=_merged(contact.facts.get("zones")), jurisdictions=exact, subscriber=str(subscriber))
 
 
+def home_zones(contact: Contact) -> tuple[str, ...]:
+    """Return the zones of the surest basis that says anything: declared, then the address, then the number; else all there are.
+
+    Local times of a plan go by the only one of them; the gate asks all zones of every basis.
+    """
+    known = contact.facts.get("zones")
+    if isinstance(known, dict):
+        for basis in ("declared", "address", "number"):
+            if known.get(basis):
+                return tuple(known[basis])
+    return _merged(known)
+
+
 def _merged(known: object) -> tuple[str, ...]:
     if not isinstance(known, dict):
         return ()

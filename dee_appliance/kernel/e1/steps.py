@@ -29,7 +29,7 @@ from dee_appliance.kernel.e1.plan import (
     Wait,
     kind_of,
 )
-from dee_appliance.kernel.e1.rulebook import places_of
+from dee_appliance.kernel.e1.rulebook import home_zones
 from dee_appliance.kernel.e1.run import ENDED, Attempt, Run
 from dee_appliance.kernel.e1.turn import Turn
 
@@ -262,10 +262,8 @@ def wait_due(turn: Turn, run: Run, step: Wait) -> int:
 
 
 def _own_zone(turn: Turn) -> str:
-    """The declared zone, else the only zone that anything else speaks for. Two zones are no zone: the wait fails."""
-    known = turn.contact.facts.get("zones")
-    declared = known.get("declared") if isinstance(known, dict) else None
-    zones = tuple(declared) if declared else places_of(turn.contact).zones
+    """The only zone of the surest basis that says anything. Two zones are no zone: the wait fails."""
+    zones = home_zones(turn.contact)
     if len(zones) != 1:
         raise WaitFailed("unknown_zone")
     return str(zones[0])
