@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -9,7 +10,9 @@ import pytest
 from marked_cases import cases, marked, refused
 
 from dee_appliance.authoring.policy_file import CheckedPolicy, check_policy, settable
+from dee_appliance.authoring.rule_file import FIRST_DATE, LAST_DATE
 from dee_appliance.authoring.written_rule import CONTENT_WORDS, Counted, TalliedEvent
+from dee_appliance.authoring.zone_table import FROM_UTC, UNTIL_UTC
 from dee_appliance.content.features import FEATURES
 from dee_appliance.kernel.e1.input import TALLIED
 from dee_appliance.kernel.e1.plan import Hours
@@ -240,6 +243,23 @@ effective_from = 2026-12-18
 effective_until = 2026-12-19
 closed_dates = [2026-12-25]"""
     assert len(rules_of(tmp_path, body)) == 1
+
+
+def test_dates_at_the_end_of_time_are_only_dates(tmp_path: Path) -> None:
+    body = """kind = "window"
+hours = { days = "Mon-Sun", from = 09:00:00, to = 18:00:00 }
+effective_from = 2026-12-25
+closed_dates = [0001-01-01, 2026-12-25, 9999-12-31]
+closed_until = 9999-12-31"""
+    assert len(rules_of(tmp_path, body)) == 1
+
+
+def test_the_zone_table_has_the_dates_that_a_rule_may_have() -> None:
+    first = datetime.datetime(FIRST_DATE.year, FIRST_DATE.month, FIRST_DATE.day, tzinfo=datetime.UTC)
+    last = datetime.datetime(LAST_DATE.year, LAST_DATE.month, LAST_DATE.day, tzinfo=datetime.UTC)
+    day = datetime.timedelta(days=1)
+    assert (first - day).timestamp() >= FROM_UTC
+    assert (last + 2 * day).timestamp() <= UNTIL_UTC
 
 
 def test_every_zone_of_a_rule_must_be_known(tmp_path: Path) -> None:
