@@ -9,11 +9,14 @@ from typing import get_args
 import pytest
 from marked_cases import cases, marked, refused
 
+from dee_appliance.authoring.jurisdictions import COUNTRIES, PARTS, PARTS_WITH_A_COUNTRY_CODE
 from dee_appliance.authoring.policy_file import CheckedPolicy, check_policy, settable
 from dee_appliance.authoring.rule_file import FIRST_DATE, LAST_DATE
 from dee_appliance.authoring.written_rule import CONTENT_WORDS, Counted, TalliedEvent
 from dee_appliance.authoring.zone_table import FROM_UTC, UNTIL_UTC
 from dee_appliance.content.features import FEATURES
+from dee_appliance.intake.addresses import supported_regions
+from dee_appliance.intake.subdivisions import COMPLETE, subdivisions
 from dee_appliance.kernel.e1.input import TALLIED
 from dee_appliance.kernel.e1.plan import Hours
 from dee_appliance.kernel.e1.policy import (
@@ -277,6 +280,15 @@ def test_a_budget_in_all_has_no_midnight(tmp_path: Path) -> None:
     body = 'kind = "budget"\namount = "1.00"\nzone = "Etc/UTC"\nchannels = ["sms"]'
     result = checked(tmp_path, f'{HEAD}[[rule]]\nid = "x"\n{body}\n[[rate]]\nchannel = "sms"\nprice = "0.05"\n')
     assert [(finding.severity, finding.code) for finding in result.findings] == [("warned", "useless_field")]
+
+
+def test_the_places_of_rules_are_those_where_contacts_can_be() -> None:
+    whole = {f"{country}-{part}" for country, parts in PARTS.items() for part in parts}
+    assert set(PARTS) == set(COMPLETE)
+    assert whole == {code for code in subdivisions() if code[:2] in COMPLETE}
+    assert {part.country: code for code, part in subdivisions().items() if part.country} == PARTS_WITH_A_COUNTRY_CODE
+    assert supported_regions() <= COUNTRIES | set(PARTS_WITH_A_COUNTRY_CODE)
+    assert set(PARTS_WITH_A_COUNTRY_CODE) & COUNTRIES == set()
 
 
 def test_the_closed_words_are_those_that_somebody_looks_for() -> None:
