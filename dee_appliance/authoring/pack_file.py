@@ -174,7 +174,7 @@ def _calendars(shape: Shape, source: Source, found: Findings) -> dict[str, Calen
 
 def _written_rules(shape: Shape, source: Source) -> dict[int, WrittenRule]:
     """Return the rules that have their shape, by number. A kind that only a policy may have is refused with the reason."""
-    of_policies = {word_of(kind) for kind in RULE_TYPES} - {word_of(kind) for kind in PACK_RULE_TYPES}
+    of_policies = [word_of(kind) for kind in RULE_TYPES if kind not in PACK_RULE_TYPES]
     written: dict[int, WrittenRule] = {}
     for index, table in tables(shape, source.data, "rule", MAX_PACK_RULES, "pack"):
         path = ("rule", index)

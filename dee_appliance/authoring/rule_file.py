@@ -53,6 +53,9 @@ from dee_appliance.kernel.e1.policy import (
     WindowRule,
 )
 
+FIRST_DATE, LAST_DATE = datetime.date(2015, 1, 2), datetime.date(2040, 12, 30)
+"""Dates whose beginning every zone table knows in every zone."""
+
 ALWAYS_HOLD = (WrittenWindow, WrittenCap, WrittenRatio, WrittenDailyLimit, WrittenRateRule)
 """Kinds that hold until a time they know; `on_fail` has nothing to say there."""
 
@@ -75,6 +78,10 @@ def normal_rule(place: Place, written: WrittenRule, setting: Setting) -> Rule:
 
 def _header(place: Place, written: WrittenRule) -> dict[str, Any]:
     since, until = written.effective_from, written.effective_until
+    for key, date in (("effective_from", since), ("effective_until", until)):
+        if date is not None and not FIRST_DATE <= date <= LAST_DATE:
+            reason = f"{date} is outside of the years for which the clocks of the zones are known"
+            place.refuse((key,), "wrong_value", reason, "leave it out, if the rule is in force all those years")
     if since is not None and until is not None and since >= until:
         reason = f"the rule ends on {until} and begins on {since}"
         place.refuse(("effective_until",), "wrong_order", reason, "`effective_until` is the first day without the rule")

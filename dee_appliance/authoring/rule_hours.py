@@ -22,7 +22,7 @@ from dee_appliance.kernel.e1.plan import Hours
 
 Spans = tuple[tuple[int, int], ...]
 
-MAX_DAYS_LOOKED_AT = 3_660
+DAYS_LOOKED_AT = 3_660
 
 
 class Calendar(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,22 +78,19 @@ def duty_dates(place: Place, written: WrittenDuty, calendars: Mapping[str, Calen
 
 
 def refuse_hours_that_never_open(place: Place, hours: Hours, effective_from: str, effective_until: str) -> None:
-    """Refuse a window of which no day is open while the rule is in force."""
-    first = effective_from
-    last = min((end for end in (effective_until, _day_after(hours.closed_until)) if end), default="")
-    if not first or not last:
+    """Refuse a window of which no day is open while the rule is in force and its dates are known."""
+    if not effective_from or not (effective_until or hours.closed_until):
         return
-    day, end = datetime.date.fromisoformat(first), datetime.date.fromisoformat(last)
-    for _ in range(MAX_DAYS_LOOKED_AT):
-        if day >= end:
-            break
+    first = datetime.date.fromisoformat(effective_from)
+    for ordinal in range(first.toordinal(), min(first.toordinal() + DAYS_LOOKED_AT, datetime.date.max.toordinal())):
+        day = datetime.date.fromordinal(ordinal)
         text = day.isoformat()
+        if (effective_until and text >= effective_until) or (hours.closed_until and text > hours.closed_until):
+            reason = f"from {effective_from} on no day has hours while the rule is in force and its dates are known"
+            place.refuse(("hours",), "never_open", reason, "correct the days or the dates")
+            return
         if text not in hours.closed_dates and hours.half_days.get(text, hours.weekly[day.weekday()]):
             return
-        day += datetime.timedelta(days=1)
-    else:
-        return
-    place.refuse(("hours",), "never_open", f"no day from {first} to {last} has hours", "correct the days or the dates")
 
 
 def refuse_long_guard(place: Place, hours: Hours, guard_s: int) -> None:
@@ -186,7 +183,3 @@ def _within_their_weekdays(
 def _common(one: Spans, other: Spans) -> Spans:
     pairs = [(max(a, c), min(b, d)) for a, b in one for c, d in other]
     return merged_spans((opens, closes) for opens, closes in pairs if opens < closes)
-
-
-def _day_after(date: str) -> str:
-    return (datetime.date.fromisoformat(date) + datetime.timedelta(days=1)).isoformat() if date else ""

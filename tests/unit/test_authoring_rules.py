@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from marked_cases import cases, marked, refused
 
+from dee_appliance.authoring.jurisdictions import COUNTRIES, PARTS, PARTS_WITH_A_COUNTRY_CODE
 from dee_appliance.authoring.policy_file import CheckedPolicy, check_policy, settable
+from dee_appliance.authoring.rule_file import FIRST_DATE, LAST_DATE
 from dee_appliance.authoring.written_rule import CONTENT_WORDS, Counted, TalliedEvent
+from dee_appliance.authoring.zone_table import FROM_UTC, UNTIL_UTC
 from dee_appliance.content.features import FEATURES
+from dee_appliance.intake.addresses import supported_regions
+from dee_appliance.intake.subdivisions import COMPLETE, subdivisions
 from dee_appliance.kernel.e1.input import TALLIED
 from dee_appliance.kernel.e1.plan import Hours
 from dee_appliance.kernel.e1.policy import (
@@ -242,6 +248,23 @@ closed_dates = [2026-12-25]"""
     assert len(rules_of(tmp_path, body)) == 1
 
 
+def test_dates_at_the_end_of_time_are_only_dates(tmp_path: Path) -> None:
+    body = """kind = "window"
+hours = { days = "Mon-Sun", from = 09:00:00, to = 18:00:00 }
+effective_from = 2026-12-25
+closed_dates = [0001-01-01, 2026-12-25, 9999-12-31]
+closed_until = 9999-12-31"""
+    assert len(rules_of(tmp_path, body)) == 1
+
+
+def test_the_zone_table_has_the_dates_that_a_rule_may_have() -> None:
+    first = datetime.datetime(FIRST_DATE.year, FIRST_DATE.month, FIRST_DATE.day, tzinfo=datetime.UTC)
+    last = datetime.datetime(LAST_DATE.year, LAST_DATE.month, LAST_DATE.day, tzinfo=datetime.UTC)
+    day = datetime.timedelta(days=1)
+    assert (first - day).timestamp() >= FROM_UTC
+    assert (last + 2 * day).timestamp() <= UNTIL_UTC
+
+
 def test_every_zone_of_a_rule_must_be_known(tmp_path: Path) -> None:
     bodies = (
         'kind = "window"\nhours = { days = "Mon", from = 09:00:00, to = 10:00:00 }\nzone = "Etc/GMT+66"',
@@ -257,6 +280,15 @@ def test_a_budget_in_all_has_no_midnight(tmp_path: Path) -> None:
     body = 'kind = "budget"\namount = "1.00"\nzone = "Etc/UTC"\nchannels = ["sms"]'
     result = checked(tmp_path, f'{HEAD}[[rule]]\nid = "x"\n{body}\n[[rate]]\nchannel = "sms"\nprice = "0.05"\n')
     assert [(finding.severity, finding.code) for finding in result.findings] == [("warned", "useless_field")]
+
+
+def test_the_places_of_rules_are_those_where_contacts_can_be() -> None:
+    whole = {f"{country}-{part}" for country, parts in PARTS.items() for part in parts}
+    assert set(PARTS) == set(COMPLETE)
+    assert whole == {code for code in subdivisions() if code[:2] in COMPLETE}
+    assert {part.country: code for code, part in subdivisions().items() if part.country} == PARTS_WITH_A_COUNTRY_CODE
+    assert supported_regions() <= COUNTRIES | set(PARTS_WITH_A_COUNTRY_CODE)
+    assert set(PARTS_WITH_A_COUNTRY_CODE) & COUNTRIES == set()
 
 
 def test_the_closed_words_are_those_that_somebody_looks_for() -> None:

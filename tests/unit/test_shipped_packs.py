@@ -7,6 +7,7 @@ import json
 import re
 import tomllib
 from collections import Counter
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from dee_appliance.authoring.schema import pack_schema
 from dee_appliance.authoring.shipped_packs import check_shipped, shipped_packs
 from dee_appliance.authoring.zone_table import compile_zone_table
 from dee_appliance.errors import Refused
+from dee_appliance.kernel.e1.civil_time import CalendarEnded, ZoneTable, format_utc, next_open, parse_utc
 from dee_appliance.kernel.e1.plan import Hours
 from dee_appliance.kernel.e1.policy import (
     CapRule,
@@ -31,6 +33,7 @@ from dee_appliance.kernel.e1.policy import (
     SuppressionRule,
     WindowRule,
 )
+from dee_appliance.kernel.e1.rulebook import window_of
 
 NAMES = (
     "australia",
@@ -43,9 +46,28 @@ NAMES = (
     "us-reg-f",
     "us-states",
 )
+VERSIONS = {
+    "australia": ("2026.11", "b3:0d84cdaec63b37bb992904ae5e7cba2dc913704ad3e9a3071f81e544a680c0b8"),
+    "canada": ("2026.11", "b3:0bdddf63c3962960749e43fdbce498895acb725badca50223a82e2d7de2325b0"),
+    "eu": ("2026.11", "b3:675cebf361d55f9b45d45b91a620bbe9c6450d785f276c5da600aef6b3838b1a"),
+    "france": ("2026.11", "b3:85e15970b663d3e9f09ee93b5ba4240fec9b2c42a117a49cf37580d4c8c2b0c5"),
+    "gmail-yahoo-bulk": ("2026.11", "b3:961980a21e5bedd19666b959c1688922a4736f448116bfaad3bd0f733c00c44c"),
+    "uk": ("2026.11", "b3:1954da7c22b6dcd4be98a055e2d5b3adeff2facdcb0c2a5793d738bc654257bd"),
+    "us-federal": ("2026.11", "b3:23618c73258d07ae7ed618c061f608e45e37901259b6477d90277e09b6f39602"),
+    "us-reg-f": ("2026.11", "b3:314eae9228896d5cd95efc829c4033f7b1608a393db43dcc36be806024c31ad0"),
+    "us-states": ("2026.11", "b3:4b769bf576183213b4de0555baf13c2315db5b89754f0733dbe784874ba6368f"),
+}
+"""A pack that says anything else than before gets another version: this table is changed with it, line by line."""
+
 PACKS: dict[str, Pack] = {name: usable(check_shipped(name)) for name in NAMES}
 RULES: dict[str, Rule] = {rule.id: rule for pack in PACKS.values() for rule in pack.rules}
 DOC = (Path(__file__).parents[2] / "docs/policy-packs.md").read_text(encoding="utf-8")
+
+
+@cache
+def zone_table() -> ZoneTable:
+    """The zones that a new file gets."""
+    return ZoneTable(compile_zone_table())
 
 
 def written(name: str) -> dict[str, Any]:
@@ -57,6 +79,10 @@ def test_these_packs_are_shipped() -> None:
     assert shipped_packs() == NAMES
 
 
+def test_a_pack_that_says_something_else_has_another_version() -> None:
+    assert {name: (PACKS[name].version, check_shipped(name).digest) for name in NAMES} == VERSIONS
+
+
 def test_a_pack_that_is_not_shipped_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(Refused, match="us-federl") as caught:
         check_shipped("us-federl")
@@ -65,9 +91,7 @@ def test_a_pack_that_is_not_shipped_is_refused_with_the_nearest_name() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_pack_has_no_finding(name: str) -> None:
-    zones = compile_zone_table(from_utc=0, until_utc=1)["zones"]
-    assert isinstance(zones, dict)
-    checked = check_shipped(name, known_zones=frozenset(zones))
+    checked = check_shipped(name, known_zones=zone_table().zones())
     assert checked.findings == ()
     assert usable(checked).id == name
 
@@ -173,6 +197,78 @@ def week(hours: Hours) -> str:
 def test_the_hours_are_those_of_the_table() -> None:
     windows = {rule.id: rule for rule in RULES.values() if isinstance(rule, WindowRule)}
     assert {name: week(rule.hours) for name, rule in windows.items()} == HOURS
+
+
+OPENINGS = [
+    # rule, zone, asked at, open from
+    (
+        "us-states/tx-hours",
+        "America/Chicago",
+        "2026-02-15T17:59:59Z",
+        "2026-02-15T18:00:00Z",
+    ),  # Sunday, a second before noon
+    ("us-states/la-hours", "America/Chicago", "2026-02-01T02:00:00Z", "2026-02-02T14:00:00Z"),  # Saturday 20:00
+    (
+        "us-states/ut-hours",
+        "America/Denver",
+        "2026-07-03T03:30:00Z",
+        "2026-07-06T14:00:00Z",
+    ),  # the holiday on a Saturday
+    ("us-states/ms-hours-standard-time", "Etc/GMT+6", "2026-07-14T14:30:00Z", "2026-07-14T14:30:00Z"),
+    (
+        "us-states/ms-hours-standard-time",
+        "Etc/GMT+6",
+        "2026-07-14T13:30:00Z",
+        "2026-07-14T14:00:00Z",
+    ),  # 08:30 in summer
+    (
+        "us-states/ri-hours",
+        "America/New_York",
+        "2026-07-06T14:00:00Z",
+        "2026-07-07T13:00:00Z",
+    ),  # the Monday after the 4th
+    (
+        "us-states/pa-hours-from-2026-10-18",
+        "America/New_York",
+        "2026-10-18T14:00:00Z",
+        "2026-10-19T13:00:00Z",
+    ),  # a Sunday
+    (
+        "us-states/pa-hours-from-2026-10-18",
+        "America/New_York",
+        "2026-11-03T23:59:59Z",
+        "2026-11-04T14:00:00Z",
+    ),  # elections
+    (
+        "us-federal/tcpa-hours",
+        "America/Vancouver",
+        "2026-12-02T05:00:00Z",
+        "2026-12-02T15:00:00Z",
+    ),  # no winter time there
+    ("canada/telemarketing-hours", "America/St_Johns", "2026-06-11T00:00:00Z", "2026-06-11T11:30:00Z"),  # 21:30 exactly
+    ("canada/telemarketing-hours", "America/Vancouver", "2026-12-02T05:00:00Z", "2026-12-02T16:00:00Z"),
+    ("france/hours", "Europe/Paris", "2026-05-12T11:00:00Z", "2026-05-12T12:00:00Z"),  # lunch
+    ("france/hours", "Europe/Paris", "2026-05-13T18:00:00Z", "2026-05-15T08:00:00Z"),  # Ascension
+    ("australia/telemarketing-hours", "Australia/Sydney", "2026-04-04T06:00:00Z", "2026-04-06T23:00:00Z"),  # Easter
+    ("australia/telemarketing-hours", "Australia/Perth", "2026-12-24T12:00:00Z", "2026-12-29T01:00:00Z"),  # Christmas
+]
+
+
+@pytest.mark.parametrize(("rule", "zone", "asked", "opens"), OPENINGS)
+def test_a_window_opens_when_its_law_says(rule: str, zone: str, asked: str, opens: str) -> None:
+    window = RULES[rule]
+    assert isinstance(window, WindowRule)
+    assert window.zone in {"", zone}
+    found = next_open(zone_table(), (zone,), (window_of(window.hours),), parse_utc(asked))
+    assert found is not None
+    assert format_utc(found) == opens
+
+
+def test_after_the_last_date_of_a_calendar_nothing_is_guessed() -> None:
+    window = RULES["france/hours"]
+    assert isinstance(window, WindowRule)
+    with pytest.raises(CalendarEnded):
+        next_open(zone_table(), ("Europe/Paris",), (window_of(window.hours),), parse_utc("2028-01-03T10:00:00Z"))
 
 
 def test_pennsylvania_changes_its_hours_without_a_gap_and_without_an_overlap() -> None:
