@@ -37,8 +37,8 @@ class Counters:
         self._queries = load_queries(CounterQueries, "counter")
         self._kept: dict[Key, tuple[int, int]] = {}
         self._changed: dict[Key, None] = {}
-        self._recent: dict[str, dict[int, int]] = {}
-        """By counter of a rate that was asked for: sends by second, oldest first."""
+        self._recent: dict[str, tuple[int, dict[int, int]]] = {}
+        """By counter of a rate that was asked for: since when it is kept, and sends by second, oldest first."""
 
     def forget(self) -> None:
         """Drop what was read and what was not written, after a rollback."""
@@ -48,13 +48,14 @@ class Counters:
 
     def recent(self, name: str, since: int) -> tuple[tuple[int, int], ...]:
         """Return the seconds after `since` in which something was sent, with how much, oldest first."""
-        kept = self._recent.get(name)
-        if kept is None:
+        begin, kept = self._recent.get(name, (since, None))
+        if kept is None or begin > since:  # a new policy may look back further
             self.flush()
             rows = self._database.execute(self._queries.select_recent, (name, second(since)))
-            kept = self._recent[name] = {int(bucket): count for bucket, count in rows}
+            kept = {int(bucket): count for bucket, count in rows}
         while kept and next(iter(kept)) <= since:
             del kept[next(iter(kept))]
+        self._recent[name] = (since, kept)
         return tuple(kept.items())
 
     def read(self, key: Key) -> tuple[int, int]:
@@ -71,11 +72,10 @@ class Counters:
         settled, reserved = self.read(key)
         self._kept[key] = (settled + change.settled, reserved + change.reserved)
         self._changed[key] = None
-        recent = self._recent.get(change.name)
-        if recent is not None:
+        begin, recent = self._recent.get(change.name, (0, None))
+        if recent is not None and int(change.bucket) > begin:
             tick = int(change.bucket)
-            if tick in recent or not recent or tick > next(reversed(recent)):
-                recent[tick] = recent.get(tick, 0) + change.settled
+            recent[tick] = recent.get(tick, 0) + change.settled
 
     def flush(self) -> None:
         """Write the buckets that have changed."""

@@ -437,10 +437,12 @@ class State:
         if decision.suppress or decision.lift or decision.consents:
             self._contacts.pop(contact, None)
         for one in decision.suppress:
+            self._forget_owner(one.subject)
             self._database.execute(
                 self._queries.insert_suppression, (one.subject, one.scope, one.reason, base + one.entry)
             )
         for subject, scope in decision.lift:
+            self._forget_owner(subject)
             self._database.execute(self._queries.delete_suppression, (subject, scope))
         for channel, purpose, consent in decision.consents:
             self._database.execute(
@@ -460,6 +462,12 @@ class State:
         if decision.enrolment is not None:
             plan, enrolment = decision.enrolment
             self._database.execute(self._queries.insert_enrolment, (contact, plan, enrolment.ordinal, enrolment.tick))
+
+    def _forget_owner(self, subject: str) -> None:
+        """A message may have gone to an address that somebody else has by now: that contact is read again."""
+        owner = self.contact_of(subject)
+        if owner is not None:
+            self._contacts.pop(owner, None)
 
     def write_holds(self, holds: tuple[Hold, ...], released: tuple[tuple[str, str], ...], base: int) -> None:
         """Set and release shared holds; `base` is the seq of the first entry of the decision."""

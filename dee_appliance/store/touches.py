@@ -49,14 +49,14 @@ class Touches:
         self._kept.clear()
 
     def history(self, contact: str, since: int) -> tuple[Touch, ...]:
-        """Return what happened to a contact since a tick, newest first."""
+        """Return what happened to a contact since a tick, newest first: no more, however much is kept."""
         kept = self._kept.get(contact)
         if kept is None or kept[0] > since:
             self.flush()
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             kept = self._kept[contact] = (since, self._read(contact, since))
-        return tuple(kept[1])
+        return tuple([one for one in kept[1] if one.tick >= since])
 
     def _read(self, contact: str, since: int) -> list[Touch]:
         found = []

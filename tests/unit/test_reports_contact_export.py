@@ -208,7 +208,7 @@ def test_the_person_is_told_with_earlier_versions_and_without_secrets(told: Cont
         ("profile", {"email": "zoe@example.com", "first_name": "Zoë", "phone": "+12125550163"}),
     ]
     assert [(one.what, one.attributes["tier"]) for one in told.changes] == [("added", "free"), ("changed", "paid")]
-    assert told.facts["zones"] == {"declared": ["America/New_York"], "number": ["America/New_York"]}
+    assert told.facts["zones"] == {"address": [], "declared": ["America/New_York"], "number": ["America/New_York"]}
     assert "secret" not in msgspec.json.encode(told).decode()
 
 
