@@ -21,6 +21,7 @@ from schedule_documents import (
     zone_document,
 )
 from schedule_history import EPOCH, HashedShell, History
+from schedule_rules import JURISDICTIONS, change_packs, happens_to_contact, load_list, record_fact, set_rich_policy
 
 from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
@@ -131,6 +132,12 @@ def put_contact(history: History, contact: str, number: int, *, spoilt: bool = F
         "zones": {"declared": declared, "number": number_zones},
         "phone_prefix": rng.choice(["+1206", "+4420", ""]),
     }
+    if rng.random() < 0.6:
+        facts["jurisdictions"] = {"number": [rng.choice(JURISDICTIONS)], "declared": rng.choice([[], ["US"]])}
+    if rng.random() < 0.2:
+        facts["subscriber"] = rng.choice(["individual", "business"])
+    if rng.random() < 0.2:
+        facts["hours"] = [[[9 * 3_600, 18 * 3_600]] if day < 5 else [] for day in range(7)]
     history.admit(inputs.ContactPut(contact=contact, attributes=attributes, facts=facts, tokens=tokens))
 
 
@@ -345,7 +352,7 @@ def change_documents(history: History) -> None:
         ["policy", "policy", "plan", "plan", "same", "zones", "zones", "zones", "zones", "missing", "arm"]
     ):
         case "policy":
-            set_policy(history)
+            rng.choice([set_policy, set_rich_policy])(history)
         case "plan":
             publish(history, random_plan(rng, "plan0", rng.randint(1, 4)))
         case "same":
@@ -394,6 +401,7 @@ HAPPENINGS: tuple[tuple[Happening, float], ...] = (
     (add_contact, 0.7), (enroll, 7), (pull, 22), (answer, 18), (repeat_answer, 0.5), (crash, 1), (event, 8), (operate, 10),
     (finish_task, 2), (finish_nothing, 0.3), (suppress, 1), (consent, 0.5), (change_contact, 1.2), (spoil_in_flight, 0.7),
     (erase, 0.3), (halt, 1), (configure, 0.8), (change_documents, 1.5), (nonsense, 0.3), (pass_time, 18),
+    (change_packs, 0.5), (record_fact, 0.4), (load_list, 1), (happens_to_contact, 0.6),
 )  # fmt: skip
 _THINGS = [thing for thing, _ in HAPPENINGS]
 _WEIGHTS = [weight for _, weight in HAPPENINGS]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.run import Attempt, Permit, Run
 
 EPOCH = 1_795_000_000
+FEATURES = ("one_click_unsubscribe", "postal_address", "sender_identity")
 
 
 class HashedShell:
@@ -35,8 +36,10 @@ class HashedShell:
                 code="undefined_field", send_key=attempt.send_key, attempt=attempt.attempt, field="contact.name"
             )
         units = 1 + share_of("test.units", visit, 3)
+        features = tuple(word for word in FEATURES if share_of("test.features", (*visit, word), 8))
+        key = attempt.send_key
         return Given(
-            code="ok", send_key=attempt.send_key, attempt=attempt.attempt, template="t", bytes=500, units=units
+            code="ok", send_key=key, attempt=attempt.attempt, template="t", bytes=500, units=units, features=features
         )
 
 
