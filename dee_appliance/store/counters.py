@@ -37,8 +37,8 @@ class Counters:
         self._queries = load_queries(CounterQueries, "counter")
         self._kept: dict[Key, tuple[int, int]] = {}
         self._changed: dict[Key, None] = {}
-        self._recent: dict[str, dict[int, int]] = {}
-        """By counter of a rate that was asked for: sends by second, oldest first."""
+        self._recent: dict[str, tuple[int, dict[int, int]]] = {}
+        """By counter of a rate that was asked for: after which second it is known, and sends by second, oldest first."""
 
     def forget(self) -> None:
         """Drop what was read and what was not written, after a rollback."""
@@ -48,13 +48,15 @@ class Counters:
 
     def recent(self, name: str, since: int) -> tuple[tuple[int, int], ...]:
         """Return the seconds after `since` in which something was sent, with how much, oldest first."""
-        kept = self._recent.get(name)
-        if kept is None:
+        known = self._recent.get(name)
+        if known is None or known[0] > since:  # a rule may look further back than the one before it did
             self.flush()
-            rows = self._database.execute(self._queries.select_recent, (name, second(since)))
-            kept = self._recent[name] = {int(bucket): count for bucket, count in rows}
+            rows = self._database.execute(self._queries.select_recent, (name, second(since + 1)))
+            known = (since, {int(bucket): count for bucket, count in rows})
+        kept = known[1]
         while kept and next(iter(kept)) <= since:
             del kept[next(iter(kept))]
+        self._recent[name] = (since, kept)
         return tuple(kept.items())
 
     def read(self, key: Key) -> tuple[int, int]:
@@ -73,9 +75,9 @@ class Counters:
         self._changed[key] = None
         recent = self._recent.get(change.name)
         if recent is not None:
-            tick = int(change.bucket)
-            if tick in recent or not recent or tick > next(reversed(recent)):
-                recent[tick] = recent.get(tick, 0) + change.settled
+            tick, kept = int(change.bucket), recent[1]
+            if tick in kept or (tick > recent[0] and (not kept or tick > next(reversed(kept)))):
+                kept[tick] = kept.get(tick, 0) + change.settled
 
     def flush(self) -> None:
         """Write the buckets that have changed."""
