@@ -38,7 +38,7 @@ class Counters:
         self._kept: dict[Key, tuple[int, int]] = {}
         self._changed: dict[Key, None] = {}
         self._recent: dict[str, tuple[int, dict[int, int]]] = {}
-        """By counter of a rate that was asked for: since when it is kept, and sends by second, oldest first."""
+        """By counter of a rate that was asked for: after which second it is known, and sends by second, oldest first."""
 
     def forget(self) -> None:
         """Drop what was read and what was not written, after a rollback."""
@@ -48,11 +48,12 @@ class Counters:
 
     def recent(self, name: str, since: int) -> tuple[tuple[int, int], ...]:
         """Return the seconds after `since` in which something was sent, with how much, oldest first."""
-        begin, kept = self._recent.get(name, (since, None))
-        if kept is None or begin > since:  # a new policy may look back further
+        known = self._recent.get(name)
+        if known is None or known[0] > since:  # a rule may look further back than the one before it did
             self.flush()
-            rows = self._database.execute(self._queries.select_recent, (name, second(since)))
-            kept = {int(bucket): count for bucket, count in rows}
+            rows = self._database.execute(self._queries.select_recent, (name, second(since + 1)))
+            known = (since, {int(bucket): count for bucket, count in rows})
+        kept = known[1]
         while kept and next(iter(kept)) <= since:
             del kept[next(iter(kept))]
         self._recent[name] = (since, kept)
@@ -72,10 +73,11 @@ class Counters:
         settled, reserved = self.read(key)
         self._kept[key] = (settled + change.settled, reserved + change.reserved)
         self._changed[key] = None
-        begin, recent = self._recent.get(change.name, (0, None))
-        if recent is not None and int(change.bucket) > begin:
-            tick = int(change.bucket)
-            recent[tick] = recent.get(tick, 0) + change.settled
+        recent = self._recent.get(change.name)
+        if recent is not None:
+            tick, kept = int(change.bucket), recent[1]
+            if tick in kept or (tick > recent[0] and (not kept or tick > next(reversed(kept)))):
+                kept[tick] = kept.get(tick, 0) + change.settled
 
     def flush(self) -> None:
         """Write the buckets that have changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,7 +41,7 @@ class Touches:
         self._new: list[Touch] = []
         self._known: dict[tuple[str, int, int, str], str] = {}
         self._kept: dict[str, tuple[int, list[Touch]]] = {}
-        """By contact: since which tick, and the touches, newest first."""
+        """By contact: since which tick, and the touches, newest first, in the order in which they are read as well."""
 
     def forget(self) -> None:
         """Drop what was read and what was not written, after a rollback."""
@@ -49,14 +50,15 @@ class Touches:
         self._kept.clear()
 
     def history(self, contact: str, since: int) -> tuple[Touch, ...]:
-        """Return what happened to a contact since a tick, newest first: no more, however much is kept."""
+        """Return what happened to a contact since a tick, newest first."""
         kept = self._kept.get(contact)
         if kept is None or kept[0] > since:
             self.flush()
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             kept = self._kept[contact] = (since, self._read(contact, since))
-        return tuple([one for one in kept[1] if one.tick >= since])
+        touches = kept[1]
+        return tuple(touches[: bisect_right(touches, -since, key=_age)])
 
     def _read(self, contact: str, since: int) -> list[Touch]:
         found = []
@@ -85,9 +87,13 @@ class Touches:
         """Note a touch. `entry` is the seq of its audit entry."""
         kept = self._kept.get(touch.contact)
         if kept is not None:
-            if any(_key(one) == _key(touch) for one in kept[1]):
+            touches, key = kept[1], _key(touch)
+            place = 0
+            while place < len(touches) and _key(touches[place]) > key:
+                place += 1
+            if place < len(touches) and _key(touches[place]) == key:
                 return
-            kept[1].insert(0, touch)
+            touches.insert(place, touch)
         self._new.append(touch)
 
     def settle(self, attempt: Attempt, outcome: str) -> None:
@@ -119,6 +125,10 @@ class Touches:
             known = [(outcome, *key) for key, outcome in self._known.items()]
             self._database.many(self._queries.update_touch, known)
             self._known.clear()
+
+
+def _age(touch: Touch) -> int:
+    return -touch.tick
 
 
 def _key(touch: Touch) -> tuple[str, int, int, str]:

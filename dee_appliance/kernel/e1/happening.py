@@ -31,7 +31,6 @@ from dee_appliance.kernel.e1.run import (
     Consent,
     CounterChange,
     Run,
-    StepMemory,
     Suppression,
     Touch,
 )
@@ -69,7 +68,7 @@ def _event_of_contact(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
     runs = live_runs(turn)
     if meaning.happening:
         _touch_contact(turn, meaning.happening)
-    _tally(turn, cause.name, None, first=True)
+    _tally(turn, cause.name, None)
     for run in runs:
         counted = _count(turn, turn.record(run, "event", cause.name, kind), cause.name)
         _remember(turn, counted, WHOLE_RUN, 0, _word(cause, meaning))
@@ -87,7 +86,8 @@ def _event_of_send(turn: Turn, cause: Event, meaning: EventMeaning, run: Run) ->
     word = _word(cause, meaning)
     if meaning.happening:
         touch(turn, run, meaning.happening, attempt)
-    _tally(turn, cause.name, run, first=word not in run.memory.get(step, StepMemory()).seen)
+    if attempt is not None:
+        _tally_once(turn, cause.name, run, attempt)
     run = turn.record(run, "event", cause.name, detail, extra=extra or None)
     run = _count(turn, run, cause.name)
     run = _remember(turn, run, step, visit, word)
@@ -118,9 +118,17 @@ def _touch_contact(turn: Turn, what: str) -> None:
     turn.touches.append(Touch(contact=contact, tick=turn.tick, attempt_no=0, what=what, entry=len(turn.entries)))
 
 
-def _tally(turn: Turn, event: str, run: Run | None, *, first: bool) -> None:
-    """Count what ratios are made of, once for each send: for the file, and for the plan if it is known."""
-    if event not in TALLIED or not first:
+def _tally_once(turn: Turn, event: str, run: Run, attempt: Attempt) -> None:
+    """Count an event of an attempt that was not told of it before: providers say the same thing twice, in other words."""
+    attempt = turn.about() or attempt
+    if event in TALLIED and event not in attempt.tallied:
+        turn.put_attempt(replace(attempt, tallied=(*attempt.tallied, event)))
+        _tally(turn, event, run)
+
+
+def _tally(turn: Turn, event: str, run: Run | None) -> None:
+    """Count what ratios are made of: for the file, and for the plan if it is known."""
+    if event not in TALLIED:
         return
     day = turn.tick // DAY_S
     for plan in ("", *(() if run is None else (run.plan,))):

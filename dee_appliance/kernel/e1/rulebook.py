@@ -111,7 +111,15 @@ class Rulebook:
 
 
 def _dates(zones: ZoneTable, names: tuple[str, ...], date: str) -> list[int]:
-    return [day_start(zones, name, parse_iso_date(date)) for name in names] if date else []
+    return [_date(zones, name, parse_iso_date(date)) for name in names] if date else []
+
+
+def _date(zones: ZoneTable, name: str, day: int) -> int:
+    """Return when a date begins; one outside the zone table lies before or after everything that it knows."""
+    zones.offsets_of(name)
+    if day * DAY_S < zones.from_utc + DAY_S:
+        return zones.from_utc
+    return zones.until_utc if day * DAY_S > zones.until_utc - DAY_S else day_start(zones, name, day)
 
 
 def concerns(rule: Rule, places: Places) -> bool:

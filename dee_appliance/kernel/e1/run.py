@@ -215,6 +215,8 @@ class Attempt(Frozen, frozen=True, kw_only=True):
     """The tick at which it was marked for dispatch."""
     cost: int | None = None
     """What was settled for it, in micro-units."""
+    tallied: tuple[str, ...] = ()
+    """The events of it that have been counted for ratios."""
 
 
 class Consent(Frozen, frozen=True, kw_only=True):
