@@ -21,8 +21,8 @@ from dee_appliance.store.database import Database, open_scratch
 from dee_appliance.store.journal import Journal
 
 STATE_TABLES = (
-    "contact", "address", "consent", "suppression", "plan", "enrolment", "run", "timer", "attempt", "counter", "hold", "setting", "touch",
-    "breaker", "run_trail", "contact_trail", "ledger", "listed", "list_version", "given", "input", "audit",
+    "contact", "address", "consent", "suppression", "plan", "enrolment", "run", "timer", "attempt", "counter", "hold", "setting",
+    "touch", "breaker", "run_trail", "contact_trail", "ledger", "listed", "list_version", "given", "input", "audit",
 )  # fmt: skip
 STEPS = 70
 
