@@ -1,0 +1,187 @@
+"""Compliance packs of an open file: which are in use, which the program ships, and what a pack asks for that is not there.
+
+A pack is named by its id when it is in use, by the name of the shipped file, or by a path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dee_appliance.authoring.pack_file import CheckedPack, check_pack, usable
+from dee_appliance.authoring.shipped_packs import ENDING, shipped_packs, version_order
+from dee_appliance.errors import Refused
+from dee_appliance.kernel.e1.policy import DutyRule, FactRule, Pack, Rule, SuppressionRule
+from dee_appliance.store.queries import load_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from dee_appliance.runtime.reading import View
+
+
+class PackQueries(msgspec.Struct, frozen=True, kw_only=True):
+    """sql/queries/pack.sql."""
+
+    select_contact_facts: str
+    select_intended_runs: str
+
+
+class PackRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One pack: in use, shipped, or both. `entry` is the log entry that brought it into use (none: it is not in use).
+
+    `newer` is the version that the program ships when it is newer than the one in use, or has other content.
+    """
+
+    pack: str
+    version: str
+    title: str
+    as_of: str
+    rules: int
+    in_use: bool
+    digest: str
+    entry: int | None
+    shipped: str
+    newer: str
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact or list that rules ask for and that is not there, and the rules."""
+
+    name: str
+    rules: tuple[str, ...]
+
+
+class PackNeeds(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pack asks for that is not there: rules will refuse for the want of it.
+
+    `facts` were never recorded, `lists` never loaded. `nowhere` counts the contacts of whom no jurisdiction is known: every rule
+    that names one refuses them. `contacts` counts all.
+    """
+
+    facts: tuple[Wanted, ...]
+    lists: tuple[Wanted, ...]
+    nowhere: int
+    contacts: int
+
+
+class NamedPack(msgspec.Struct, frozen=True, kw_only=True):
+    """A pack that was found by a name: `origin` is its file, or the entry that brought it into use."""
+
+    pack: Pack
+    digest: str
+    origin: str
+    in_use: bool
+
+
+class _Places(msgspec.Struct, frozen=True):
+    jurisdictions: dict[str, list[str]] = {}
+
+
+_places_decoder = msgspec.json.Decoder(_Places)
+
+
+def pack_rows(view: View) -> list[PackRow]:
+    """Return the packs in use, then those that the program ships beside them."""
+    shipped = {name: _shipped(path) for name, path in shipped_packs().items()}
+    rows = []
+    for name, digest, entry in view.state.packs:
+        pack = view.state.documents.pack(digest)
+        rows.append(_row(pack, digest, entry, shipped.pop(name, None)))
+    return rows + [_row(one.pack, one.digest, None, one) for one in shipped.values()]
+
+
+def _shipped(path: Path) -> NamedPack:
+    checked = check_pack(path)
+    return NamedPack(pack=usable(checked), digest=checked.digest, origin=str(path), in_use=False)
+
+
+def _row(pack: Pack, digest: str, entry: int | None, shipped: NamedPack | None) -> PackRow:
+    newer = ""
+    if entry is not None and shipped is not None and shipped.digest != digest:
+        theirs = shipped.pack.version
+        newer = theirs if version_order(theirs) >= version_order(pack.version) else ""
+    return PackRow(
+        pack=pack.id,
+        version=pack.version,
+        title=pack.title,
+        as_of=pack.as_of,
+        rules=len(pack.rules),
+        in_use=entry is not None,
+        digest=digest,
+        entry=entry,
+        shipped="" if shipped is None else shipped.pack.version,
+        newer=newer,
+    )
+
+
+# ---- found by a name ----
+
+
+def pack_path(text: str) -> Path:
+    """Return the file of a pack: a path, or the name of a shipped pack. Raises Refused for a name that no pack has."""
+    shipped = shipped_packs()
+    if text in shipped and not Path(text).is_file():
+        return shipped[text]
+    if text.endswith(ENDING) or "/" in text or Path(text).exists():
+        return Path(text)
+    raise Refused(f"there is no pack `{text}`", hint=f"a file, or one of {', '.join(shipped)}")
+
+
+def named_pack(text: str, view: View | None) -> NamedPack:
+    """Return the pack that an id in use, a shipped name or a path names, in this order. Raises Refused.
+
+    A pack that is in use is read from the file as it was used.
+    """
+    for name, digest, entry in () if view is None else view.state.packs:
+        if name == text and view is not None:
+            pack = view.state.documents.pack(digest)
+            return NamedPack(pack=pack, digest=digest, origin=f"in use since log entry {entry}", in_use=True)
+    path = pack_path(text)
+    checked = check_pack(path)
+    return NamedPack(pack=usable(checked), digest=checked.digest, origin=str(path), in_use=False)
+
+
+def read_pack(text: str, zones: Collection[str]) -> CheckedPack:
+    """Check the pack that a shipped name or a path names. Raises Refused that lists its mistakes."""
+    checked = check_pack(pack_path(text), known_zones=zones)
+    usable(checked)
+    return checked
+
+
+# ---- what it asks for ----
+
+
+def pack_needs(view: View, pack: Pack) -> PackNeeds:
+    """Return what the rules of a pack ask for that is not in the file."""
+    gating = [rule for rule in pack.rules if not isinstance(rule, DutyRule)]
+    facts = _wanted(gating, _facts_of, view.state.facts)
+    lists = _wanted(gating, _lists_of, view.state.lists.in_use)
+    contacts = nowhere = 0
+    places = any(rule.jurisdictions for rule in gating)
+    for (known,) in view.database.stream(load_queries(PackQueries, "pack").select_contact_facts):
+        contacts += 1
+        nowhere += places and not any(_places_decoder.decode(known).jurisdictions.values())
+    return PackNeeds(facts=facts, lists=lists, nowhere=nowhere, contacts=contacts)
+
+
+def _wanted(
+    rules: Iterable[Rule], names_of: Callable[[Rule], tuple[str, ...]], there: Collection[str]
+) -> tuple[Wanted, ...]:
+    found: dict[str, list[str]] = {}
+    for rule in rules:
+        for name in dict.fromkeys(names_of(rule)):
+            if name not in there:
+                found.setdefault(name, []).append(rule.id)
+    return tuple(Wanted(name=name, rules=tuple(found[name])) for name in sorted(found))
+
+
+def _facts_of(rule: Rule) -> tuple[str, ...]:
+    """The facts without which a rule refuses: those that lift a rule are a choice."""
+    return tuple(ground.fact for ground in rule.require if ground.fact) if isinstance(rule, FactRule) else ()
+
+
+def _lists_of(rule: Rule) -> tuple[str, ...]:
+    return rule.lists if isinstance(rule, SuppressionRule) else ()
