@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.authoring.pack_file import CheckedPack, check_pack, usable
-from dee_appliance.authoring.shipped_packs import ENDING, shipped_packs, version_order
-from dee_appliance.errors import Refused
+from dee_appliance.authoring.shipped_packs import check_shipped, shipped_packs
 from dee_appliance.kernel.e1.policy import DutyRule, FactRule, Pack, Rule, SuppressionRule
 from dee_appliance.store.queries import load_queries
 
@@ -80,12 +79,13 @@ class _Places(msgspec.Struct, frozen=True):
     jurisdictions: dict[str, list[str]] = {}
 
 
+ENDING = ".toml"
 _places_decoder = msgspec.json.Decoder(_Places)
 
 
 def pack_rows(view: View) -> list[PackRow]:
     """Return the packs in use, then those that the program ships beside them."""
-    shipped = {name: _shipped(path) for name, path in shipped_packs().items()}
+    shipped = {name: _named(check_shipped(name)) for name in shipped_packs()}
     rows = []
     for name, digest, entry in view.state.packs:
         pack = view.state.documents.pack(digest)
@@ -93,9 +93,8 @@ def pack_rows(view: View) -> list[PackRow]:
     return rows + [_row(one.pack, one.digest, None, one) for one in shipped.values()]
 
 
-def _shipped(path: Path) -> NamedPack:
-    checked = check_pack(path)
-    return NamedPack(pack=usable(checked), digest=checked.digest, origin=str(path), in_use=False)
+def _named(checked: CheckedPack) -> NamedPack:
+    return NamedPack(pack=usable(checked), digest=checked.digest, origin=checked.file, in_use=False)
 
 
 def _row(pack: Pack, digest: str, entry: int | None, shipped: NamedPack | None) -> PackRow:
@@ -120,16 +119,6 @@ def _row(pack: Pack, digest: str, entry: int | None, shipped: NamedPack | None) 
 # ---- found by a name ----
 
 
-def pack_path(text: str) -> Path:
-    """Return the file of a pack: a path, or the name of a shipped pack. Raises Refused for a name that no pack has."""
-    shipped = shipped_packs()
-    if text in shipped and not Path(text).is_file():
-        return shipped[text]
-    if text.endswith(ENDING) or "/" in text or Path(text).exists():
-        return Path(text)
-    raise Refused(f"there is no pack `{text}`", hint=f"a file, or one of {', '.join(shipped)}")
-
-
 def named_pack(text: str, view: View | None) -> NamedPack:
     """Return the pack that an id in use, a shipped name or a path names, in this order. Raises Refused.
 
@@ -139,14 +128,20 @@ def named_pack(text: str, view: View | None) -> NamedPack:
         if name == text and view is not None:
             pack = view.state.documents.pack(digest)
             return NamedPack(pack=pack, digest=digest, origin=f"in use since log entry {entry}", in_use=True)
-    path = pack_path(text)
-    checked = check_pack(path)
-    return NamedPack(pack=usable(checked), digest=checked.digest, origin=str(path), in_use=False)
+    return _named(find_pack(text))
+
+
+def find_pack(text: str, zones: Collection[str] | None = None) -> CheckedPack:
+    """Check the pack that a path or a shipped name names; a file beats a name. Raises Refused when there is neither."""
+    path = Path(text)
+    if path.is_file() or text.endswith(ENDING) or "/" in text:
+        return check_pack(path, known_zones=zones)
+    return check_shipped(text, known_zones=zones)
 
 
 def read_pack(text: str, zones: Collection[str]) -> CheckedPack:
-    """Check the pack that a shipped name or a path names. Raises Refused that lists its mistakes."""
-    checked = check_pack(pack_path(text), known_zones=zones)
+    """Check the pack that a path or a shipped name names. Raises Refused that lists its mistakes."""
+    checked = find_pack(text, zones)
     usable(checked)
     return checked
 
@@ -185,3 +180,8 @@ def _facts_of(rule: Rule) -> tuple[str, ...]:
 
 def _lists_of(rule: Rule) -> tuple[str, ...]:
     return rule.lists if isinstance(rule, SuppressionRule) else ()
+
+
+def version_order(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Return what two versions of a pack are compared by: what stands between the dots, numbers as numbers."""
+    return tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in version.split("."))
