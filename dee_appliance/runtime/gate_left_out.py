@@ -36,7 +36,7 @@ WHY_NOT: dict[WhyNot, str] = {
     "no_message": "no message to look into",
     "other_channel": "other channels",
     "other_purpose": "other purposes",
-    "deadline": "deadlines, which hold no send",
+    "deadline": "deadlines",
 }
 """The reasons in the words in which they are counted, in that order."""
 

@@ -12,6 +12,7 @@ import msgspec
 
 from dee_appliance.authoring.pack_file import CheckedPack, check_pack, usable
 from dee_appliance.authoring.shipped_packs import check_shipped, shipped_packs
+from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.policy import DutyRule, FactRule, Pack, Rule, SuppressionRule
 from dee_appliance.store.queries import load_queries
 
@@ -129,6 +130,16 @@ def named_pack(text: str, view: View | None) -> NamedPack:
             pack = view.state.documents.pack(digest)
             return NamedPack(pack=pack, digest=digest, origin=f"in use since log entry {entry}", in_use=True)
     return _named(find_pack(text))
+
+
+def newest_named(text: str, view: View | None) -> NamedPack:
+    """Return the pack that a path, a shipped name or an id in use names, in this order. Raises Refused."""
+    try:
+        return _named(find_pack(text))
+    except Refused:
+        if view is None or all(name != text for name, _, _ in view.state.packs):
+            raise
+        return named_pack(text, view)
 
 
 def find_pack(text: str, zones: Collection[str] | None = None) -> CheckedPack:
