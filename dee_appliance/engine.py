@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
-from dee_appliance.engine_reading import EngineReading
+from dee_appliance.engine_rules import EngineRules
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.kernel.e1.input import (
@@ -32,7 +32,6 @@ from dee_appliance.kernel.e1.input import (
     HoldSet,
     Input,
     PlanPublish,
-    PolicySet,
     Scalar,
     SuppressionSet,
     TaskDone,
@@ -64,7 +63,7 @@ VerbName = Literal["pause", "resume", "cancel", "retry", "resolve", "skip"]
 Choice = Literal["", "delivered", "not-delivered", "resend", "abandoned"]
 
 
-class Engine(EngineReading):
+class Engine(EngineRules):
     """One file. Cheap to make: nothing is opened before a verb needs it, and nothing stays open after it."""
 
     def __init__(
@@ -168,7 +167,7 @@ class Engine(EngineReading):
                 raise refused(reply.outcome.removeprefix("rejected:"), f"input {reply.seq}")
         return submitted
 
-    # ---- plans, policy, settings ----
+    # ---- plans, settings ----
 
     def publish_plan(self, path: str | Path) -> CheckedPlan:
         """Check a plan file and publish it. Raises Refused that lists every mistake with file and line."""
@@ -182,23 +181,6 @@ class Engine(EngineReading):
         publish = PlanPublish(plan=plan.plan, version=plan.version, digest=checked.digest)
         self._checked(self.submit(publish, private={"documents": documents}))
         return checked
-
-    def policy_covers_voice(self) -> bool:
-        """Tell whether the file's own policy has calling hours for calls, so that a plan need not bring its own."""
-        with self.view() as view:
-            return view.policy_covers_voice()
-
-    def set_policy(self, path: str | Path) -> str:
-        """Check a policy file and use it from now on. Returns its digest."""
-        from dee_appliance.authoring.policy_file import check_policy, settable  # noqa: PLC0415 - slow, and only used here
-
-        with self.view() as view:
-            zones = view.zone_ids()
-        checked = check_policy(Path(path), known_zones=zones)
-        settable(checked)
-        documents = {checked.digest: ("policy", checked.body.decode())}
-        self._checked(self.submit(PolicySet(digest=checked.digest), private={"documents": documents}))
-        return checked.digest
 
     def update_zones(
         self,

@@ -9,6 +9,7 @@ import difflib
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 BROKEN_PIPE = 141
 """As a shell reports a program whose reader went away."""
 
-COMMANDS: dict[str, str | tuple[str, dict[str, str]]] = {
+Table = Mapping[str, "str | tuple[str, Table]"]
+"""Name -> "module:attribute" below dee_appliance.cli, or (help, table) of a group. In the order of the help."""
+
+COMMANDS: Table = {
     "demo": "demo:demo",
     "init": "file:init",
     "status": "status:status",
@@ -35,7 +39,24 @@ COMMANDS: dict[str, str | tuple[str, dict[str, str]]] = {
     "trial": "settings:trial",
     "snapshot": "file:snapshot",
     "config": ("Settings that verdicts and messages read.", {"set": "settings:set_", "list": "settings:list_"}),
-    "policy": ("The file's policy: limits, hours, consent, rates.", {"show": "policy:show", "set": "policy:set_"}),
+    "policy": (
+        "The file's policy, and compliance packs beside it.",
+        {
+            "show": "policy:show",
+            "set": "policy:set_",
+            "pack": (
+                "Compliance packs: rules from one legal source.",
+                {
+                    "check": "pack:check",
+                    "use": "pack:use",
+                    "retire": "pack:retire",
+                    "list": "pack:list_",
+                    "show": "pack:show",
+                    "diff": "pack:diff",
+                },
+            ),
+        },
+    ),
     "tz": ("The time-zone table that the file decides by.", {"show": "tz:show", "update": "tz:update"}),
     "budget": ("What the budgets have left.", {"show": "budget:show"}),
     "plan": (
@@ -97,21 +118,20 @@ COMMANDS: dict[str, str | tuple[str, dict[str, str]]] = {
     "event": ("Events from outside.", {"add": "event:add"}),
     "halt": "halt:halt",
     "release": "halt:release",
+    "gate": "gate:gate",
     "why": "why:why",
     "log": "log:log",
     "verify": "verify:verify",
     "replay": "replay:replay",
+    "what-if": "what_if:what_if",
     "export": "export:export",
 }
-"""Name -> "module:attribute" below dee_appliance.cli, or (help, table) of a group. In the order of the help."""
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are asked for."""
 
-    def __init__(
-        self, table: dict[str, str | tuple[str, dict[str, str]]] | dict[str, str], **attributes: object
-    ) -> None:
+    def __init__(self, table: Table, **attributes: object) -> None:
         super().__init__(**attributes)  # type: ignore[arg-type]  # click's own keywords
         self._table = table
 

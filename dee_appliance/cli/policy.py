@@ -11,17 +11,12 @@ from dee_appliance.cli.command import Session, command
 from dee_appliance.cli.plan import short
 
 if TYPE_CHECKING:
-    from dee_appliance.kernel.e1.plan import Hours
-    from dee_appliance.kernel.e1.policy import Rule
-
-
-DATES_SHOWN = 4
-"""How many closed dates a line names; `--json` has them all."""
+    from dee_appliance.runtime.reading import View
 
 
 @command()
 def show(session: Session) -> None:
-    """Show the policy in force: its rules in the order in which the gate asks them, and the rate card.
+    """Show the policy in force: its rules in the order in which the gate asks them, the rate card, packs in use and facts.
 
     \b
     Example:
@@ -30,19 +25,22 @@ def show(session: Session) -> None:
     import msgspec
 
     from dee_appliance.authoring.notation import format_money
+    from dee_appliance.authoring.rule_words import concerns_words, says
     from dee_appliance.kernel.e1.policy import RULE_KINDS, kind_of_rule
 
     with session.view() as view:
         policy, entry = view.state.policy()
         digest = str(view.state.settings["policy"])
-    session.out.record({"digest": digest, "entry": entry, "policy": msgspec.to_builtins(policy)})
+        packs, facts, lists = _packs(view), _facts(view), _lists(view)
+    known = {"packs": packs, "facts": facts, "lists": lists}
+    session.out.record({"digest": digest, "entry": entry, "policy": msgspec.to_builtins(policy), **known})
     session.out.line(f"policy {policy.id}  ({short(digest)}, since log entry {entry})")
     session.out.line()
     order = {kind: position for position, kind in enumerate(RULE_KINDS)}
     rules = sorted(policy.rules, key=lambda rule: order[kind_of_rule(rule)])
     session.out.table(
         ("rule", "kind", "for", "says", "source"),
-        [(rule.id, kind_of_rule(rule), _for(rule), _says(rule), rule.cite) for rule in rules],
+        [(rule.id, kind_of_rule(rule), concerns_words(rule), says(rule), rule.cite) for rule in rules],
     )
     if policy.rates:
         session.out.line()
@@ -51,62 +49,60 @@ def show(session: Session) -> None:
             [(rate.channel, rate.prefix or "any", format_money(rate.micros, policy.currency)) for rate in policy.rates],
             right=frozenset({2}),
         )
+    for heads, rows in (("pack", packs), ("fact", facts), ("list", lists)):
+        if rows:
+            session.out.line()
+            session.out.table((heads, *list(rows[0])[1:]), [tuple(row.values()) for row in rows])
 
 
-def _for(rule: Rule) -> str:
-    return " ".join((*rule.channels, *rule.purposes)) or "everything"
+def _packs(view: View) -> list[dict[str, object]]:
+    found = ((view.state.documents.pack(digest), digest, entry) for _, digest, entry in view.state.packs)
+    return [
+        {
+            "pack": pack.id,
+            "version": pack.version,
+            "as_of": pack.as_of,
+            "rules": len(pack.rules),
+            "digest": short(digest),
+            "entry": entry,
+        }
+        for pack, digest, entry in found
+    ]
 
 
-def _says(rule: Rule) -> str:
-    from dee_appliance.authoring.notation import format_money
-    from dee_appliance.kernel.e1.policy import BudgetRule, ConsentRule, DailyLimitRule, SuppressionRule, WindowRule
-
-    match rule:
-        case SuppressionRule():
-            return "nobody who is suppressed"
-        case ConsentRule(classes=classes):
-            return f"consent of class {', '.join(classes)}" if classes else "consent in force"
-        case WindowRule(hours=hours):
-            return _week(hours)
-        case DailyLimitRule(limit=limit, zone=zone, scope=scope):
-            return f"{limit:,} a day ({zone}) per {scope}"
-        case BudgetRule(limit_micros=micros, currency=currency, scope=scope):
-            return f"{format_money(micros, currency)} per {scope}"
-        case _:
-            return ""
+def _facts(view: View) -> list[dict[str, object]]:
+    return [
+        {"fact": name, "recorded": "so" if value else "not so", "entry": entry}
+        for name, (value, entry) in view.state.facts.items()
+    ]
 
 
-def _week(hours: Hours) -> str:
-    """Days with equal spans together, as in Mon-Fri 09:00:00-18:00:00."""
-    from dee_appliance.authoring.notation import format_second_of_day, format_weekdays
+def _lists(view: View) -> list[dict[str, object]]:
+    from dee_appliance.kernel.e1.civil_time import format_utc
 
-    days: dict[tuple[tuple[int, int], ...], list[int]] = {}
-    for day, spans in enumerate(hours.weekly):
-        if spans:
-            days.setdefault(spans, []).append(day)
-    told = []
-    for spans, which in days.items():
-        times = " and ".join(f"{format_second_of_day(a)}-{format_second_of_day(b)}" for a, b in spans)
-        told.append(f"{format_weekdays(which)} {times}")
-    return ("; ".join(told) or "never") + _closed(hours.closed_dates)
-
-
-def _closed(dates: tuple[str, ...]) -> str:
-    if not dates:
-        return ""
-    more = f" and on {len(dates) - DATES_SHOWN} other dates" if len(dates) > DATES_SHOWN else ""
-    return f", closed on {', '.join(dates[:DATES_SHOWN])}{more}"
+    in_use = view.state.lists.in_use
+    return [
+        {"list": name, "version": one.version, "as_of": format_utc(one.as_of), "entry": one.entry}
+        for name, one in sorted(in_use.items())
+    ]
 
 
 @command(acts=True)
 @click.argument("file", type=click.Path(path_type=Path))
-def set_(session: Session, *, file: Path) -> None:
+@click.option("--preview", is_flag=True, help="Only say which waiting sends would be judged otherwise.")
+def set_(session: Session, *, file: Path, preview: bool) -> None:
     """Check a policy file and use it from now on, for every send that has not left. What it held is asked again.
 
     \b
     Example:
+      dee policy set policy.toml --preview
       dee policy set policy.toml
     """
+    if preview:
+        from dee_appliance.cli.pack import preview_change
+
+        preview_change(session, policy=str(file))
+        return
     engine = session.engine()
     digest = engine.set_policy(file)
     session.done(engine, f"the policy of {file} is in force ({short(digest)})", file=str(file), digest=digest)

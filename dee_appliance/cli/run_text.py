@@ -30,13 +30,16 @@ def moment_text(at: Instant | None, *, both: bool = True) -> str:
 
 
 def timeline_lines(moments: Iterable[Moment], *, values: bool = False, with_run: bool = False) -> Iterator[str]:
-    """Write moments, one or two lines each. `values`: with what every rule of the gate saw, not only those that did not pass."""
+    """Write moments, one or two lines each. `values`: with the ladder of the gate, a line for each rule and what it saw."""
     for moment in moments:
         run = f"{moment.run or 'contact'}  " if with_run else ""
         head = f"{MARKS[moment.mark]} {moment_text(moment.at)}  {run}{moment.step or moment.action:<{STEP_WIDTH}}"
         yield f"  {head} {moment.text}"
-        if moment.gate:
-            yield f"{SECOND_LINE}{gate_text(moment.gate, values=values)}"
+        if moment.gate and values:
+            yield f"{SECOND_LINE}{passed_text(moment.gate)}"
+            yield from (f"{SECOND_LINE}{line}" for line in ladder_lines(moment.gate))
+        elif moment.gate:
+            yield f"{SECOND_LINE}{gate_text(moment.gate)}"
         # The Message-ID stands where the gate let the message pass, once.
         names = [f"message {moment.message_id}"] if moment.message_id and moment.gate else []
         names += [f"provider's name {moment.provider_ref}"] if moment.provider_ref else []
@@ -44,15 +47,38 @@ def timeline_lines(moments: Iterable[Moment], *, values: bool = False, with_run:
             yield f"{SECOND_LINE}{'  '.join(names)}"
 
 
-def gate_text(ladder: tuple[Rung, ...], *, values: bool = False) -> str:
-    """Write a ladder: `gate 7/8: suppression ✔ · consent ✔ email express … · calling-hours ‖ Mon-Fri 09:00-18:00 in …`."""
-    passed = sum(rung.verdict == "pass" for rung in ladder)
+def passed_text(ladder: tuple[Rung, ...]) -> str:
+    """Write how many rules passed: `gate 7/8`."""
+    return f"gate {sum(rung.verdict == 'pass' for rung in ladder)}/{len(ladder)}"
+
+
+def gate_text(ladder: tuple[Rung, ...]) -> str:
+    """Write a ladder in a line: `gate 7/8: suppression ✔ · consent ✔ · calling-hours ‖ Mon-Fri 09:00-18:00 in …`."""
     told = [
-        f"{rung.rule} {VERDICTS[rung.verdict]}"
-        + (f" {rung.values}" if rung.values and (values or rung.verdict != "pass") else "")
+        f"{rung.rule} {VERDICTS[rung.verdict]}" + (f" {rung.values}" if rung.values and rung.verdict != "pass" else "")
         for rung in ladder
     ]
-    return f"gate {passed}/{len(ladder)}: {' · '.join(told)}"
+    return f"{passed_text(ladder)}: {' · '.join(told)}"
+
+
+def ladder_lines(ladder: tuple[Rung, ...], *, sources: bool = False) -> Iterator[str]:
+    """Write a ladder, a line for each rule: its answer, what it saw, and the law. `sources`: with the pack that has the rule."""
+    width = max((len(rung.rule) for rung in ladder), default=0)
+    for rung in ladder:
+        pack = _source(rung) if sources else ""
+        law = " · ".join(part for part in (pack, rung.cite) if part)
+        told = "  ".join(part for part in (rung.values, f"[{law}]" if law else "") if part)
+        yield f"  {VERDICTS[rung.verdict]} {rung.rule:<{width}}  {told}".rstrip()
+
+
+def _source(rung: Rung) -> str:
+    match rung.source:
+        case "gate":
+            return ""
+        case "policy" | "plan":
+            return rung.source
+        case pack:
+            return f"pack {pack}"
 
 
 def next_lines(following: NextAction) -> Iterator[str]:

@@ -43,7 +43,7 @@ from dee_appliance.replay.recorded_shell import RecordedShell, RendererReport, R
 from dee_appliance.replay.verify import check_database
 from dee_appliance.store.database import Database, open_scratch
 from dee_appliance.store.header import size_or_zero
-from dee_appliance.store.journal import SEMANTICS, InputRow, Journal, JournalQueries, write_genesis
+from dee_appliance.store.journal import SEMANTICS, InputRow, Journal, JournalQueries, Watcher, write_genesis
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to replay. `untrusted`: somebody else made the file; `scratch`: the folder for what is thrown away.
 
-    `reverse_unordered` is for tests: rows without an ORDER BY come the other way round.
+    `watcher` is told of every question to the gate. `reverse_unordered` is for tests: rows without an ORDER BY come the other way
+    round.
     """
 
     untrusted: bool = False
@@ -107,6 +108,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     rerender: Rerender | None = None
     out_of_time: Callable[[], bool] | None = None
     scratch: Path | None = None
+    watcher: Watcher | None = None
     reverse_unordered: bool = False
 
 
@@ -206,7 +208,7 @@ class Session:
                 where=str(self.source.path),
                 hint="update DEE",
             )
-        journal = Journal(self.scratch, self._shell, keep_given=False)
+        journal = Journal(self.scratch, self._shell, keep_given=False, watcher=self._options.watcher)
         self._stopped = self._mismatch is not None
         return journal
 

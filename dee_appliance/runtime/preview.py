@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from dee_appliance.content.rendering import Prepared
     from dee_appliance.kernel.e1.input import Scalar
     from dee_appliance.kernel.e1.plan import Channel, Plan
+    from dee_appliance.kernel.e1.rulebook import Rulebook
     from dee_appliance.runtime.reading import View
 
 NO_SEND = "0" * 40
 """The send key of a preview: no send has it."""
 
 
-def preview(
+def prepare_unsent(
     view: View,
     *,
     channel: Channel,
@@ -26,10 +27,14 @@ def preview(
     contact: str,
     plan: Plan | None = None,
     variables: dict[str, Scalar] | None = None,
+    book: Rulebook | None = None,
 ) -> Prepared:
-    """Render a decoded template or script for a contact (by id). Raises Refused, naming the field, when it cannot be rendered."""
+    """Render a decoded template or script for a contact (by id); what keeps it from being rendered is a value.
+
+    With `book` what its rules ask of a message is looked for.
+    """
     known = view.state.contact(contact)
-    prepared = prepare(
+    return prepare(
         RenderRequest(
             channel=channel,
             send_key=NO_SEND,
@@ -45,8 +50,23 @@ def preview(
             run="",
             previous="",
             secret=view.vault.secret(contact),
+            looks=book is not None and book.reads_content,
+            texts=() if book is None else book.texts,
         )
     )
+
+
+def preview(
+    view: View,
+    *,
+    channel: Channel,
+    document: object,
+    contact: str,
+    plan: Plan | None = None,
+    variables: dict[str, Scalar] | None = None,
+) -> Prepared:
+    """Render a decoded template or script for a contact (by id). Raises Refused, naming the field, when it cannot be rendered."""
+    prepared = prepare_unsent(view, channel=channel, document=document, contact=contact, plan=plan, variables=variables)
     given = prepared.given
     if given.code != "ok":
         field = f": {given.field}" if given.field else ""

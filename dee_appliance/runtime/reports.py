@@ -18,6 +18,7 @@ about a contact) is in reports_contact_export and reports_messages, `tz_show` an
 
 from __future__ import annotations
 
+from dee_appliance.runtime.gate_words import ConsentRelied
 from dee_appliance.runtime.reports_budget import BudgetReport, BudgetRow, LimitRow, budget_show
 from dee_appliance.runtime.reports_contacts import (
     ContactReport,
@@ -27,7 +28,7 @@ from dee_appliance.runtime.reports_contacts import (
     contact_timeline,
 )
 from dee_appliance.runtime.reports_enrolment import Refusal
-from dee_appliance.runtime.reports_gate import ConsentRelied, Rung
+from dee_appliance.runtime.reports_gate import Rung
 from dee_appliance.runtime.reports_log import LogFilter, LogLine, follow, log
 from dee_appliance.runtime.reports_next import Choice, NextAction, requires
 from dee_appliance.runtime.reports_permission import (

@@ -15,7 +15,7 @@ import msgspec
 from dee_appliance.content.rendering import Prepared, prepare
 from dee_appliance.kernel.e1.input import Scalar
 from dee_appliance.kernel.e1.plan import CHANNEL_OF, Call, SendEmail, SendSms
-from dee_appliance.runtime.reports_gate import ConsentRelied
+from dee_appliance.runtime.gate_words import ConsentRelied
 from dee_appliance.runtime.reports_runs import find_run
 from dee_appliance.runtime.reports_view import Instant
 from dee_appliance.runtime.rerender import PastVault

@@ -11,8 +11,9 @@ import msgspec
 
 from dee_appliance.authoring.notation import format_duration
 from dee_appliance.kernel.e1.plan import CHANNEL_OF, Branch, Wait
+from dee_appliance.runtime.gate_words import ConsentRelied
 from dee_appliance.runtime.refusal import said
-from dee_appliance.runtime.reports_gate import ConsentRelied, GateReader, Rung
+from dee_appliance.runtime.reports_gate import GateReader, Rung
 from dee_appliance.runtime.reports_view import Instant, Times, times_of
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import msgspec
 
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.input import EVENTS
+from dee_appliance.runtime.gate_words import ConsentRelied
 from dee_appliance.runtime.reports_enrolment import Refusal, refusals_of
-from dee_appliance.runtime.reports_gate import ConsentRelied, Rung
+from dee_appliance.runtime.reports_gate import Rung
 from dee_appliance.runtime.reports_log import Log
 from dee_appliance.runtime.reports_next import NextAction
 from dee_appliance.runtime.reports_permission import (

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from dee_appliance.content.rendering import prepare
 from dee_appliance.runtime.shell import render_request
 from dee_appliance.store.vault import Vault
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.compiled import CompiledPlan
     from dee_appliance.kernel.e1.run import Attempt, Given, Run
     from dee_appliance.store.database import Database
-    from dee_appliance.store.journal import InputRow
+    from dee_appliance.store.journal import Candidate, InputRow
     from dee_appliance.store.state import State
 
 
@@ -34,6 +36,21 @@ class PastVault(Vault):
             self._contact, self._kept = contact, self.rows(contact)
         values = [value for name, seq, value in self._kept if name == field and seq <= self.seq]
         return values[-1] if values else None
+
+
+class PastMessages:
+    """Finds out what messages of the past had in them, when rules ask that nobody asked then. Implements what-if's Messages."""
+
+    def __init__(self, database: Database) -> None:
+        self._vault = PastVault(database)
+
+    def look(self, state: State, candidate: Candidate, texts: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Return the features of the message as it was, None when the contact's data are no longer there."""
+        self._vault.seq = candidate.row.seq
+        if self._vault.newest(candidate.attempt.contact, "profile") is None:
+            return None
+        request = render_request(state, self._vault, candidate.attempt, candidate.run, candidate.plan)
+        return prepare(replace(request, looks=True, texts=texts)).given.features
 
 
 class Rerenderer:

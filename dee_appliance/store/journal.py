@@ -19,6 +19,7 @@ from blake3 import blake3
 from msgspec.structs import replace
 
 from dee_appliance.errors import EvidenceError
+from dee_appliance.kernel.e1.compiled import CompiledPlan
 from dee_appliance.kernel.e1.file_input import hold_released, nothing_to_do
 from dee_appliance.kernel.e1.gate import Needed, needed_counters
 from dee_appliance.kernel.e1.input import (
@@ -38,7 +39,8 @@ from dee_appliance.kernel.e1.input import (
     decode_input,
 )
 from dee_appliance.kernel.e1.machine import decide, decide_due, decide_pull
-from dee_appliance.kernel.e1.run import Attempt, Entry, Given, Permit, Run, Snapshot, scopes_of
+from dee_appliance.kernel.e1.rulebook import GateShared
+from dee_appliance.kernel.e1.run import Attempt, Decision, Entry, Given, Permit, Run, Snapshot, scopes_of
 from dee_appliance.kernel.e1.turn import file_core
 from dee_appliance.store.chain import Cause, Chain, ChainQueries, cause_bytes
 from dee_appliance.store.file_inputs import FileInputs
@@ -48,7 +50,6 @@ from dee_appliance.store.state import State
 from dee_appliance.store.vault import FILE, TEXTS, refused_field, texts_of
 
 if TYPE_CHECKING:
-    from dee_appliance.kernel.e1.compiled import CompiledPlan
     from dee_appliance.store.database import Database
 
 SEMANTICS = 1
@@ -110,6 +111,27 @@ class Shell(Protocol):
         """Return the rendering of an attempt: made now in a live file, read from the record in a replay."""
 
 
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A send that the gate was asked about, with everything that decides the answer. `entry` is the seq of the next entry."""
+
+    row: InputRow
+    entry: int
+    snapshot: Snapshot
+    run: Run
+    attempt: Attempt
+    plan: CompiledPlan
+    plans: dict[str, CompiledPlan]
+    given: Given
+    shared: GateShared
+
+
+class Watcher(Protocol):
+    """Looks at every question to the gate before its answer changes anything: the state is as the gate saw it."""
+
+    def decided(self, state: State, candidate: Candidate, decision: Decision) -> None:
+        """Be told what was decided about a candidate. Must not change the state."""
+
+
 class NoShell:
     """A shell for callers that never pull: anything it is asked for is a mistake of the program."""
 
@@ -121,8 +143,11 @@ class NoShell:
 class Journal:
     """The queue, the chain and the state of one open file."""
 
-    def __init__(self, database: Database, shell: Shell, *, keep_given: bool = True) -> None:
+    def __init__(
+        self, database: Database, shell: Shell, *, keep_given: bool = True, watcher: Watcher | None = None
+    ) -> None:
         self.database = database
+        self._watcher = watcher
         self._queries = load_queries(JournalQueries, "journal")
         self.shell = shell
         self._keep_given = keep_given
@@ -372,6 +397,19 @@ class Journal:
             needed[run.digest] = wanted
         shared = shared_for(self.state, book, wanted, snapshot.contact, attempt.channel, tick=row.tick)
         decision = decide_pull(snapshot, run.no, given, shared, plans=plans, zones=zones)
+        if self._watcher is not None:
+            candidate = Candidate(
+                row=row,
+                entry=self.chain.next_seq,
+                snapshot=snapshot,
+                run=run,
+                attempt=attempt,
+                plan=plan,
+                plans=plans,
+                given=given,
+                shared=shared,
+            )
+            self._watcher.decided(self.state, candidate, decision)
         self.state.apply(decision, snapshot, self.chain, cause)
         if decision.permit is not None:
             self.permits.append(decision.permit)

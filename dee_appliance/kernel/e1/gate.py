@@ -67,8 +67,8 @@ _ASK: dict[type, Callable[[Any, Question], RuleAnswer]] = {
     RateRule: rate.ask,
     BudgetRule: budget.ask,
 }
-UNKNOWN_PLACE = RuleAnswer(verdict="deny", reason="unknown_jurisdiction")
-UNKNOWN_DATE = RuleAnswer(verdict="deny", reason="unknown_zone")
+UNKNOWN_PLACE = RuleAnswer(verdict="deny", reason="unknown_jurisdiction", values={"unknown": "jurisdiction"})
+UNKNOWN_DATE = RuleAnswer(verdict="deny", reason="unknown_zone", values={"unknown": "date"})
 
 
 class Verdict(Frozen, frozen=True, kw_only=True):

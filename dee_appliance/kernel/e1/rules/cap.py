@@ -30,7 +30,8 @@ def ask(rule: CapRule, question: Question) -> RuleAnswer:
     events = counted(rule, question)
     cited: dict[str, object] = {"caps": [[rule.id, rule.limit, [one.entry for one in events[: rule.limit]]]]}
     try:
-        passes = _leaves(rule, question, [one.tick for one in events], question.tick) == question.tick
+        ticks = [one.tick for one in events]
+        passes = leaves(rule, question.zones, _zones(rule, question), ticks, question.tick) == question.tick
     except (UnknownZone, OutOfRange):
         return RuleAnswer(verdict="deny", reason="unknown_zone", saw=cited)
     if rule.days or rule.month:
@@ -43,7 +44,8 @@ def next_at(rule: CapRule, question: Question, utc: int) -> int | None:
     book, places = question.book, question.places
     if not book.in_force(rule, question.zones, places, utc):
         return utc
-    found = _leaves(rule, question, [one.tick for one in counted(rule, question)], utc)
+    ticks = [one.tick for one in counted(rule, question)]
+    found = leaves(rule, question.zones, _zones(rule, question), ticks, utc)
     _, end = book.force(rule, question.zones, places)
     return found if end is None else min(found, end)
 
@@ -86,8 +88,11 @@ def _zones(rule: CapRule, question: Question) -> tuple[str, ...]:
     return (rule.zone,) if rule.zone else question.places.zones
 
 
-def _leaves(rule: CapRule, question: Question, ticks: list[int], utc: int) -> int:
-    """Return the first instant from `utc` on at which fewer than the limit of these ticks (newest first) lie in the window."""
+def leaves(rule: CapRule, zones: ZoneTable, names: tuple[str, ...], ticks: list[int], utc: int) -> int:
+    """Return the first instant from `utc` on at which fewer than the limit of these ticks (newest first) lie in the window.
+
+    `names` are the zones whose local days count. Raises UnknownZone, OutOfRange.
+    """
     if len(ticks) < rule.limit:
         return utc
     found = -1
@@ -98,8 +103,8 @@ def _leaves(rule: CapRule, question: Question, ticks: list[int], utc: int) -> in
         if rule.also_seconds:
             utc = max(utc, ticks[rule.limit - 1] + rule.also_seconds + 1)
         if rule.days or rule.month:
-            for zone in _zones(rule, question):
-                utc = _local_leave(rule, question.zones, zone, ticks, utc)
+            for zone in names:
+                utc = _local_leave(rule, zones, zone, ticks, utc)
     return utc
 
 

@@ -1,0 +1,161 @@
+"""The part of the Python API about the rules of a file: its policy, compliance packs, and what the gate says of a send.
+
+Questions change nothing; a policy or a pack comes into use by an input that brings its document along.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dee_appliance.engine_reading import EngineReading
+from dee_appliance.kernel.e1.input import PackRetire, PackUse, PolicySet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dee_appliance.kernel.e1.input import Input
+    from dee_appliance.kernel.e1.plan import Channel, Purpose
+    from dee_appliance.replay.changed_rules import ChangedRules
+    from dee_appliance.replay.what_if import RecordedFlip, WhatIf
+    from dee_appliance.runtime.commands import Submitted
+    from dee_appliance.runtime.gate_ask import GateReport
+    from dee_appliance.runtime.packs import PackNeeds
+    from dee_appliance.runtime.rules_preview import PendingFlip, RulesPreview
+
+
+class UsedPack(msgspec.Struct, frozen=True, kw_only=True):
+    """A pack that was brought into use, and what it asks for that is not there."""
+
+    pack: str
+    version: str
+    digest: str
+    needs: PackNeeds
+
+
+class EngineRules(EngineReading):
+    """The verbs of an Engine that concern rules."""
+
+    actor: str
+
+    if TYPE_CHECKING:
+
+        def now(self) -> int:
+            """Return the tick at which a request made now arrives."""
+
+        def submit(
+            self, *values: Input, private: dict[str, object] | None = None, dedupe: str | None = None
+        ) -> Submitted:
+            """Bring inputs into the queue, in this order."""
+
+        def _checked(self, submitted: Submitted) -> Submitted: ...
+
+    def policy_covers_voice(self) -> bool:
+        """Tell whether the file's own policy has calling hours for calls, so that a plan need not bring its own."""
+        with self.view() as view:
+            return view.policy_covers_voice()
+
+    def set_policy(self, path: str | Path) -> str:
+        """Check a policy file and use it from now on. Returns its digest."""
+        from dee_appliance.authoring.policy_file import check_policy, settable  # noqa: PLC0415 - slow, and only used here
+
+        with self.view() as view:
+            zones = view.zone_ids()
+        checked = check_policy(Path(path), known_zones=zones)
+        settable(checked)
+        documents = {checked.digest: ("policy", checked.body.decode())}
+        self._checked(self.submit(PolicySet(digest=checked.digest), private={"documents": documents}))
+        return checked.digest
+
+    def use_pack(self, source: str | Path) -> UsedPack:
+        """Check a pack (a file, or the name of a shipped one) and use it from now on, in the place of one of its id.
+
+        Returns what it asks for that is not there: its rules refuse for the want of it.
+        """
+        from dee_appliance.runtime.packs import pack_needs, read_pack  # noqa: PLC0415 - slow, and only used here
+
+        with self.view() as view:
+            checked = read_pack(str(source), view.zone_ids())
+            assert checked.pack is not None
+            needs = pack_needs(view, checked.pack)
+        pack = checked.pack
+        documents = {checked.digest: ("pack", checked.body.decode())}
+        use = PackUse(pack=pack.id, digest=checked.digest, actor=self.actor)
+        self._checked(self.submit(use, private={"documents": documents}))
+        return UsedPack(pack=pack.id, version=pack.version, digest=checked.digest, needs=needs)
+
+    def retire_pack(self, pack: str) -> None:
+        """Stop using a pack. Raises Refused when no pack of this id is in use."""
+        self._checked(self.submit(PackRetire(pack=pack, actor=self.actor)))
+
+    def changed_rules(
+        self, *, policy: str | Path | None = None, packs: tuple[str, ...] = (), retire: tuple[str, ...] = ()
+    ) -> ChangedRules:
+        """Read a policy file and packs (files, or names of shipped ones), to ask what they would change. Raises Refused."""
+        from dee_appliance.authoring.policy_file import check_policy, settable  # noqa: PLC0415 - slow, only used here
+        from dee_appliance.replay.changed_rules import ChangedRules  # noqa: PLC0415
+        from dee_appliance.runtime.packs import read_pack  # noqa: PLC0415
+
+        with self.view() as view:
+            zones = view.zone_ids()
+        return ChangedRules(
+            policy=None if policy is None else settable(check_policy(Path(policy), known_zones=zones)),
+            use=tuple(pack for one in packs if (pack := read_pack(one, zones).pack) is not None),
+            retire=retire,
+        )
+
+    def preview_rules(
+        self, change: ChangedRules, *, on_flip: Callable[[PendingFlip], None] | None = None
+    ) -> RulesPreview:
+        """Say what changed rules would tell every send that is queued or held; nothing is changed."""
+        from dee_appliance.runtime.rules_preview import preview_rules  # noqa: PLC0415 - slow, and only used here
+
+        now = self.now()
+        with self.view() as view:
+            return preview_rules(view, change, now, on_flip)
+
+    def what_if(
+        self,
+        change: ChangedRules,
+        *,
+        on_flip: Callable[[RecordedFlip], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> WhatIf:
+        """Replay the file, and say of every send that the gate was asked about what changed rules would have told it."""
+        from dee_appliance.replay.what_if import what_if  # noqa: PLC0415 - slow, and only used here
+        from dee_appliance.runtime.rerender import PastMessages  # noqa: PLC0415
+
+        with self.view() as view:
+            return what_if(self.path, change, messages=PastMessages(view.database), on_flip=on_flip, progress=progress)
+
+    def ask_gate(
+        self,
+        contact: str,
+        *,
+        channel: Channel | None = None,
+        plan: str = "",
+        purpose: Purpose | None = None,
+        step: str = "",
+        at: int | None = None,
+        variables: dict[str, str] | None = None,
+    ) -> GateReport:
+        """Ask the gate whether a contact may be reached, now or at a later tick. Nothing is recorded, reserved or sent.
+
+        `plan` is NAME or NAME@VERSION, or else `purpose` is said; with `step` the message is made and looked into.
+        Raises Refused for what is not there.
+        """
+        from dee_appliance.runtime.gate_ask import GateAsked, gate_report  # noqa: PLC0415 - slow, and only used here
+
+        asked = GateAsked(
+            contact=contact,
+            tick=self.now() if at is None else at,
+            channel=channel,
+            plan=plan,
+            purpose=purpose,
+            step=step,
+            variables=variables or {},
+        )
+        with self.view() as view:
+            return gate_report(view, asked)
