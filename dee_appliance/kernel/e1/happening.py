@@ -43,6 +43,8 @@ CONSENT_CLASSES = ("implied", "soft_opt_in", "express", "written")
 """From the weakest to the strongest."""
 
 STRONGER = ("bounced", "complained", "unsubscribed")
+SAID = ("complained", "unsubscribed")
+"""Reasons that are a person's own words: they hold for the person and for the address."""
 
 
 def event(turn: Turn, cause: Event, run: Run | None) -> None:
@@ -55,6 +57,7 @@ def event(turn: Turn, cause: Event, run: Run | None) -> None:
         turn.refuse("event", "unknown_contact", detail={"event": cause.name})
         return
     _suppress(turn, cause, meaning)
+    _lift_own(turn, meaning)
     if run is not None:
         _event_of_send(turn, cause, meaning, run)
     else:
@@ -180,6 +183,26 @@ def _suppress(turn: Turn, cause: Event, meaning: EventMeaning) -> None:
             added = True
     if added:
         turn.record_contact("suppress", "added", {"scope": scope, "reason": reason})
+
+
+def _lift_own(turn: Turn, meaning: EventMeaning) -> None:
+    """End the opt-out of the channel that the contact itself made, and nothing else.
+
+    A complaint, what an operator did, and an opt-out from everything stay: a word on one channel does not open the others.
+    The entry names what still stands in the channel's way.
+    """
+    if not meaning.lifts or meaning.channel is None:
+        return
+    scope = f"channel:{meaning.channel}"
+    lifted = [one for one in turn.contact.suppressions if (one.scope, one.reason) == (scope, meaning.lifts)]
+    if not lifted:
+        return
+    rest = tuple(one for one in turn.contact.suppressions if one not in lifted)
+    turn.contact = replace(turn.contact, suppressions=rest)
+    turn.lift.extend((one.subject, one.scope) for one in lifted)
+    left = sorted({(one.scope, one.reason) for one in rest if one.scope in ("*", scope)})
+    detail: dict[str, object] = {"scope": scope, "reason": meaning.lifts, "by": "contact"}
+    turn.record_contact("suppress", "lifted", {**detail, "left": [list(one) for one in left]} if left else detail)
 
 
 def _reach(turn: Turn, channel: Channel) -> str:
@@ -346,17 +369,30 @@ def suppression_set(turn: Turn, cause: SuppressionSet) -> None:
     """Add or lift a suppression of a contact or of an address that no contact may have yet."""
     there = [one for one in turn.contact.suppressions if one.scope == cause.scope]
     detail: dict[str, object] = {"scope": cause.scope, "reason": cause.reason}
+    if cause.since is not None:
+        detail["since"] = cause.since
     if not cause.on:
         if not there:
             turn.refuse("suppress", "not_suppressed", detail=detail)
             return
         _lift(turn, cause.scope)
     else:
-        added = Suppression(subject=cause.subject, scope=cause.scope, reason=cause.reason, entry=len(turn.entries))
-        _add_suppression(turn, added)
+        for subject in _subjects(turn, cause):
+            added = Suppression(subject=subject, scope=cause.scope, reason=cause.reason, entry=len(turn.entries))
+            _add_suppression(turn, added)
     extra: dict[str, object] = {"subject": cause.subject}
     turn.record_contact("suppress", "added" if cause.on else "lifted", detail, extra=extra)
     recheck(turn)
+
+
+def _subjects(turn: Turn, cause: SuppressionSet) -> list[str]:
+    """Whom a suppression concerns: what is named; by a person's own words the person and its addresses in the scope too."""
+    contact = turn.contact
+    if cause.reason not in SAID or not contact.known:
+        return [cause.subject]
+    channels = [one for one in ADDRESS_OF if cause.scope in ("*", f"channel:{one}")]
+    addresses = (contact.tokens.get(ADDRESS_OF[one], "") for one in channels)
+    return [one for one in dict.fromkeys((cause.subject, contact.contact, *addresses)) if one]
 
 
 def _lift(turn: Turn, scope: str) -> None:

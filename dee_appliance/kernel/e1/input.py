@@ -68,12 +68,16 @@ class ConsentSet(Payload, frozen=True, kw_only=True):
 
 
 class SuppressionSet(Payload, frozen=True, kw_only=True):
-    """A suppression was added (`on`) or lifted. `subject` is a contact id or an address token."""
+    """A suppression was added (`on`) or lifted. `subject` is a contact id or an address token.
+
+    `since` is when the person asked for it, if that was told; it counts from the tick of the input on.
+    """
 
     subject: Name
     on: bool
     scope: str = "*"
     reason: str = "operator"
+    since: Tick | None = None
 
 
 class Enroll(Payload, frozen=True, kw_only=True):
@@ -346,6 +350,8 @@ class EventMeaning(msgspec.Struct, frozen=True):
     """The provider had the message: an unknown outcome becomes accepted."""
     happening: str = ""
     """What a cap may count: conversation, refusal or abandoned."""
+    lifts: str = ""
+    """The reason of the suppressions on the channel that it ends: the person takes back what the person said."""
 
 
 EVENTS: dict[str, EventMeaning] = {
@@ -365,6 +371,8 @@ EVENTS: dict[str, EventMeaning] = {
     "sms.failed": EventMeaning(channel="sms", confirms=True),
     "sms.replied": EventMeaning("replied", "sms", confirms=True),
     "sms.stop": EventMeaning("unsubscribed", "sms", "", "unsubscribed", True),
+    "sms.start": EventMeaning(channel="sms", confirms=True, lifts="unsubscribed"),
+    "sms.help": EventMeaning(channel="sms", confirms=True),
     "call.initiated": EventMeaning(channel="voice", confirms=True),
     "call.ringing": EventMeaning(channel="voice", confirms=True),
     "call.answered": EventMeaning("", "voice", "answered", "", True),

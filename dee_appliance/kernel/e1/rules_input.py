@@ -80,7 +80,7 @@ def _list_add(view: FileView, cause: ListAdd) -> FileDecision:
 
 def _list_use(view: FileView, cause: ListUse) -> FileDecision:
     told: dict[str, object] = {"list": cause.list, "version": cause.version, "count": cause.count}
-    if cause.version < view.version:
+    if cause.version <= view.version:
         return refused(view, "list", "version_in_use", told)
     if view.count != cause.count:
         return refused(view, "list", "incomplete", {**told, "there": view.count})
