@@ -10,19 +10,18 @@ and the same metadata give the same outcome; memory does not grow with the file,
 from __future__ import annotations
 
 import io
-from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
 import msgspec
-from blake3 import blake3
 
 from dee_appliance.errors import Refused
 from dee_appliance.intake.addresses import fold_email, supported_regions
 from dee_appliance.intake.column_mapping import ColumnMapping, ResolvedColumns, resolve_columns
 from dee_appliance.intake.contacts import PreparedContact, clean_text, new_contact_id, prepare_contact
 from dee_appliance.intake.csv_text import DELIMITERS, CsvRecords, Record
+from dee_appliance.intake.first_lines import FirstLines, identity_of
 from dee_appliance.intake.invalid import InvalidValue
 from dee_appliance.intake.rejects import Reject, unescape_cell
 
@@ -111,7 +110,7 @@ class ImportPlan:
         """
         self._complete = False
         tally = {"prepared": 0, "rejected": 0, "duplicate": 0}
-        seen = _FirstLines()
+        seen = FirstLines()
         with self._open() as stream:
             records = CsvRecords(stream, name=self.name, delimiter=self.delimiter)
             iterator = iter(records)
@@ -176,7 +175,7 @@ class ImportPlan:
                 f"a column name cannot be read: {problem.reason}", where=f"{self.name}:{record.line}"
             ) from None
 
-    def _outcome(self, record: Record, seen: _FirstLines) -> Outcome:
+    def _outcome(self, record: Record, seen: FirstLines) -> Outcome:
         if len(record.cells) != len(self.header):
             return self._wrong_length(record)
         fields = {column.field: unescape_cell(record.cells[at].strip()) for at, column in self.columns.used}
@@ -221,7 +220,7 @@ class ImportPlan:
         if self._options.shared_phones and email:
             phone = None
         given = {"key": contact.key, "email": fold_email(email) if email else None, "phone": phone}
-        return {field: blake3(f"{field}\0{text}".encode()).digest(16) for field, text in given.items() if text}
+        return {field: identity_of(field, text) for field, text in given.items() if text}
 
     def _too_many(self, line: int) -> Refused:
         return Refused(
@@ -236,54 +235,3 @@ def _count_of(outcome: Outcome) -> str:
     if isinstance(outcome, PreparedRow):
         return "prepared"
     return "duplicate" if outcome.code in DUPLICATE_CODES else "rejected"
-
-
-class _FirstLines:
-    """Where each identity (16 bytes of a hash) was first seen.
-
-    An open-addressing table over arrays, 24 bytes a slot and three quarters full at most: a dict would need three times as
-    much, and a file of a million rows has three million identities.
-    """
-
-    def __init__(self) -> None:
-        self._resize(1 << 12)
-
-    def _resize(self, slots: int) -> None:
-        self._mask = slots - 1
-        self._used = 0
-        self._high = array("Q", bytes(8 * slots))
-        self._low = array("Q", bytes(8 * slots))
-        self._line = array("L", bytes(array("L").itemsize * slots))  # 0 is an empty slot: lines count from 1
-
-    def line_of(self, identity: bytes) -> int | None:
-        """Return the line, or None."""
-        return self._line[self._slot(*_halves(identity))] or None
-
-    def add(self, identity: bytes, line: int) -> None:
-        """Remember the line of an identity that is not known yet."""
-        if self._used * 4 > self._mask * 3:
-            self._grow()
-        self._put(*_halves(identity), line)
-
-    def _put(self, high: int, low: int, line: int) -> None:
-        slot = self._slot(high, low)
-        self._high[slot], self._low[slot], self._line[slot] = high, low, line
-        self._used += 1
-
-    def _slot(self, high: int, low: int) -> int:
-        """Return the slot of this identity, or the empty one where it belongs."""
-        slot = low & self._mask
-        while self._line[slot] and (self._low[slot] != low or self._high[slot] != high):
-            slot = (slot + 1) & self._mask
-        return slot
-
-    def _grow(self) -> None:
-        entries = zip(self._high, self._low, self._line, strict=True)
-        self._resize((self._mask + 1) * 2)
-        for high, low, line in entries:
-            if line:
-                self._put(high, low, line)
-
-
-def _halves(identity: bytes) -> tuple[int, int]:
-    return int.from_bytes(identity[:8], "big"), int.from_bytes(identity[8:], "big")

@@ -1,7 +1,7 @@
 """Facts: what is derived once from personal data at intake, so that a decision never needs the data themselves.
 
-Lives here: the facts of a contact, keyed tokens of addresses, keyed commitments to a profile. Does not live here: normalising
-(addresses.py), the secrets (the vault holds them, the caller passes them).
+Lives here: the facts of a contact, keyed tokens of addresses, keyed commitments to a profile and to evidence. Does not live here:
+normalising (addresses.py), the secrets (the vault holds them, the caller passes them).
 Rules a change must keep: facts hold no personal data, only integers, strings, booleans and sorted lists; they are recorded in an
 input, so equal arguments and equal number metadata give equal facts; every hash names its domain.
 """
@@ -29,6 +29,7 @@ SECRET_BYTES: Final = 32
 
 _TOKEN_DOMAIN: Final = b"dee.address-token.v1"
 _PROFILE_DOMAIN: Final = b"dee.profile-commitment.v1"
+_EVIDENCE_DOMAIN: Final = b"dee.evidence-commitment.v1"
 
 
 def derive_facts(
@@ -79,6 +80,14 @@ def profile_commitment(contact_secret: bytes, profile: Mapping[str, str]) -> str
     Equal profiles of one contact give equal commitments; once the secret is erased the commitment says nothing.
     """
     return blake3(prefixed(_PROFILE_DOMAIN, canonical(dict(profile))), key=_secret(contact_secret)).hexdigest()
+
+
+def evidence_commitment(contact_secret: bytes, text: str) -> str:
+    """Return the commitment (64 hex digits) to the evidence of a consent, keyed with the contact's secret (32 bytes).
+
+    It stands in the log; the text is in the vault. Once the secret is erased the commitment says nothing.
+    """
+    return blake3(prefixed(_EVIDENCE_DOMAIN, text.encode()), key=_secret(contact_secret)).hexdigest()
 
 
 def _secret(secret: bytes) -> bytes:

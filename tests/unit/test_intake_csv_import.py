@@ -18,7 +18,6 @@ from dee_appliance.intake.csv_import import (
     ImportOptions,
     ImportPlan,
     PreparedRow,
-    _FirstLines,
     read_contacts,
 )
 from dee_appliance.intake.csv_text import MAX_RECORD_BYTES, find_delimiter
@@ -239,7 +238,7 @@ def test_a_rejected_row_makes_no_later_row_a_duplicate() -> None:
 
 
 def test_the_table_of_first_lines_remembers_each_of_many_identities() -> None:
-    table = _FirstLines()
+    table = FirstLines()
     identities = [blake3(n.to_bytes(4, "big")).digest(16) for n in range(20_000)]
     for line, identity in enumerate(identities[:9_000], start=1):
         assert table.line_of(identity) is None
@@ -249,7 +248,7 @@ def test_the_table_of_first_lines_remembers_each_of_many_identities() -> None:
 
 
 def test_identities_that_want_the_same_slot_are_kept_apart() -> None:
-    table = _FirstLines()
+    table = FirstLines()
     rivals = [high.to_bytes(8, "big") + low.to_bytes(8, "big") for high in range(8) for low in (0, 1, 4095, 2**63)]
     for line, identity in enumerate(rivals, start=1):
         table.add(identity, line)
