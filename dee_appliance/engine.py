@@ -19,21 +19,19 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
+from dee_appliance.engine_people import EnginePeople
+from dee_appliance.engine_queue import SOURCE
 from dee_appliance.engine_rules import EngineRules
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.kernel.e1.input import (
-    KIND_OF,
     ConfigSet,
-    ConsentSet,
     ContactErase,
     Enroll,
-    Event,
     HoldSet,
     Input,
     PlanPublish,
     Scalar,
-    SuppressionSet,
     TaskDone,
     Verb,
     ZonesUse,
@@ -41,7 +39,7 @@ from dee_appliance.kernel.e1.input import (
 )
 from dee_appliance.kernel.e1.plan import Task
 from dee_appliance.runtime.clock import Clock, WallClock
-from dee_appliance.runtime.commands import Batch, Submitted, submit, submit_many
+from dee_appliance.runtime.commands import Batch
 from dee_appliance.runtime.refusal import refused
 from dee_appliance.store.inbox import InboxRow
 from dee_appliance.store.vault import TEXTS
@@ -51,36 +49,18 @@ if TYPE_CHECKING:
 
     from dee_appliance.authoring.checks import CheckedPlan
     from dee_appliance.intake.rejects import Reject
-    from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.runtime.importing import ConsentGrant, ImportReport
     from dee_appliance.runtime.service import Served, Stop
     from dee_appliance.runtime.tz_preview import PendingChange, ZonesPreview
     from dee_appliance.store.erasure import ErasureReport
     from dee_appliance.store.state_dir import StateDir
 
-SOURCE = "operator"
 VerbName = Literal["pause", "resume", "cancel", "retry", "resolve", "skip"]
 Choice = Literal["", "delivered", "not-delivered", "resend", "abandoned"]
 
 
-class Engine(EngineRules):
+class Engine(EngineRules, EnginePeople):
     """One file. Cheap to make: nothing is opened before a verb needs it, and nothing stays open after it."""
-
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        actor: str = "operator",
-        clock: Clock | None = None,
-        state_dir: StateDir | None = None,
-    ) -> None:
-        """Name the file. `actor` is recorded with everything that this engine asks for."""
-        self.path = Path(path)
-        self.actor = actor
-        self.queued: list[int] = []
-        """Inbox ids of requests that a running loop had not taken within five seconds. They are durable, and will be admitted."""
-        self._clock = clock
-        self._state_dir = state_dir
 
     @classmethod
     def create(
@@ -111,61 +91,6 @@ class Engine(EngineRules):
         )
         make_file(Path(path), options)
         return cls(path, clock=clock, state_dir=state_dir)
-
-    # ---- the road of every change ----
-
-    def now(self) -> int:
-        """Return the tick at which a request made now arrives."""
-        if self._clock is not None:
-            return self._clock.now()
-        with self.view() as view:
-            return view.last_tick if view.simulated else WallClock().now()
-
-    def submit(self, *values: Input, private: dict[str, object] | None = None, dedupe: str | None = None) -> Submitted:
-        """Bring inputs into the queue, in this order.
-
-        `private` goes to the vault with the first; `dedupe` makes the first harmless to repeat.
-        """
-        now = self.now()
-        rows = [
-            InboxRow(
-                # A token is one and the same whoever brings it.
-                source=SOURCE if dedupe is not None and position == 0 else self._by(SOURCE),
-                dedupe=dedupe if position == 0 else None,
-                received=now,
-                kind=KIND_OF[type(value)],
-                payload=encode_input(value),
-                private=private if position == 0 else None,
-            )
-            for position, value in enumerate(values)
-        ]
-        submitted = submit(self.path, rows, f"dee {rows[0].kind}", clock=self._clock, state_dir=self._state_dir)
-        self.queued += submitted.queued
-        return submitted
-
-    def _submit_many(
-        self,
-        rows: Iterable[InboxRow],
-        what: str,
-        progress: Callable[[int], None] | None = None,
-        *,
-        urgent: bool = False,
-    ) -> Batch:
-        named = (replace(row, source=self._by(row.source)) for row in rows)
-        return submit_many(
-            self.path, named, what, urgent=urgent, progress=progress, clock=self._clock, state_dir=self._state_dir
-        )
-
-    def _by(self, source: str) -> str:
-        """Name who asks, beside the way it came: it is recorded with the input, also where the input itself names nobody."""
-        return source if self.actor == SOURCE else f"{source}:{self.actor}"
-
-    def _checked(self, submitted: Submitted) -> Submitted:
-        """Raise Refused for the first input that was admitted and had no effect."""
-        for reply in submitted.replies:
-            if reply.outcome.startswith("rejected:"):
-                raise refused(reply.outcome.removeprefix("rejected:"), f"input {reply.seq}")
-        return submitted
 
     # ---- plans, settings ----
 
@@ -362,17 +287,6 @@ class Engine(EngineRules):
             )
         self._checked(self.submit(TaskDone(run=run, outcome=outcome, actor=self.actor)))
 
-    def add_event(
-        self, name: str, *, contact: str = "", send_key: str = "", kind: str = "", dedupe: str | None = None
-    ) -> Submitted:
-        """Tell of something that happened: about one send (by its key) or about a contact."""
-        if bool(contact) == bool(send_key):
-            raise Refused("an event is about a contact or about a send", hint="give --contact or --send")
-        identity = contact and self._resolve(contact)
-        return self._checked(
-            self.submit(Event(name=name, contact=identity, send_key=send_key, kind=kind), dedupe=dedupe)
-        )
-
     def halt(self, scope: str = "*") -> None:
         """Stop everything that is not yet dispatched in a scope: "*", "channel:NAME" or "plan:NAME"."""
         self._checked(self.submit(HoldSet(scope=scope, on=True, actor=self.actor)))
@@ -380,41 +294,6 @@ class Engine(EngineRules):
     def release(self, scope: str = "*") -> None:
         """Let a halted scope move again; also confirms the clock after a jump or a long outage."""
         self._checked(self.submit(HoldSet(scope=scope, on=False, actor=self.actor)))
-
-    # ---- consent and suppression ----
-
-    def set_consent(
-        self,
-        contact: str,
-        channel: Channel,
-        *,
-        granted: bool,
-        purpose: str = "*",
-        consent_class: str = "express",
-        expires: int | None = None,
-        source: str = SOURCE,
-    ) -> None:
-        """Grant or revoke consent of a contact for a channel and purpose ("*": every purpose)."""
-        consent = ConsentSet(
-            contact=self._resolve(contact),
-            channel=channel,
-            purpose=purpose,
-            granted=granted,
-            consent_class=consent_class,
-            expires=expires,
-            source=source,
-        )
-        self._checked(self.submit(consent))
-
-    def suppress(self, subject: str, *, on: bool = True, scope: str = "*", reason: str = "operator") -> None:
-        """Suppress a contact or an address (known to the file or not), or lift it."""
-        with self.view() as view:
-            token = view.suppression_subject(subject)
-        self._checked(self.submit(SuppressionSet(subject=token, on=on, scope=scope, reason=reason)))
-
-    def _resolve(self, contact: str) -> str:
-        with self.view() as view:
-            return view.resolve_contact(contact)
 
     # ---- the file ----
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dee_appliance.runtime import reports
+from dee_appliance.runtime.clock import WallClock
 from dee_appliance.runtime.reading import View, open_view
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from dee_appliance.replay.export import Export
     from dee_appliance.replay.replay import ReplayReport
     from dee_appliance.replay.verify import VerifyReport
+    from dee_appliance.runtime.clock import Clock
     from dee_appliance.runtime.reports_contact_export import ContactExport
     from dee_appliance.runtime.simulation import Simulated, SimulationOptions
     from dee_appliance.runtime.tz_table import ZonesReport
@@ -29,6 +31,14 @@ class EngineReading:
 
     path: Path
     _state_dir: StateDir | None
+    _clock: Clock | None
+
+    def now(self) -> int:
+        """Return the tick at which a request made now arrives."""
+        if self._clock is not None:
+            return self._clock.now()
+        with self.view() as view:
+            return view.last_tick if view.simulated else WallClock().now()
 
     def view(self) -> View:
         """Open the file for reading: a context manager with everything that reports and explanations need."""
@@ -54,6 +64,26 @@ class EngineReading:
         with self.view() as view:
             disarmed = reports.disarmed_reason(view, self._state_dir)
             return reports.why(view, subject, step=step, plan=plan, disarmed=disarmed)
+
+    def consent(self, contact: str) -> reports.ConsentReport:
+        """Show the consent of a contact: what is in force and how it came about, with the evidence. Raises Refused."""
+        with self.view() as view:
+            return reports.consent_show(view, contact)
+
+    def suppression(self, subject: str) -> reports.SuppressionCheck:
+        """Say whether a contact or an address (known to the file or not) is suppressed, by what, and on which lists it is."""
+        with self.view() as view:
+            return reports.suppress_check(view, subject, now=self.now())
+
+    def suppression_lists(self) -> tuple[reports.ListRow, ...]:
+        """Show the suppression lists in use and those that rules in force ask for, with their age."""
+        with self.view() as view:
+            return reports.suppression_lists(view, self.now())
+
+    def facts(self) -> tuple[reports.FactRow, ...]:
+        """Show the recorded facts and those that rules in force ask for."""
+        with self.view() as view:
+            return reports.facts(view, self.now())
 
     def log(self, wanted: reports.LogFilter | None = None) -> list[reports.LogLine]:
         """List entries of the log by run, contact, action and time; with a limit the newest, oldest first."""

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dee_appliance.engine_reading import EngineReading
+from dee_appliance.engine_queue import EngineQueue
 from dee_appliance.kernel.e1.input import PackRetire, PackUse, PolicySet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dee_appliance.kernel.e1.input import Input
     from dee_appliance.kernel.e1.plan import Channel, Purpose
     from dee_appliance.replay.changed_rules import ChangedRules
     from dee_appliance.replay.what_if import RecordedFlip, WhatIf
-    from dee_appliance.runtime.commands import Submitted
     from dee_appliance.runtime.gate_ask import GateReport
     from dee_appliance.runtime.packs import PackNeeds
     from dee_appliance.runtime.rules_preview import PendingFlip, RulesPreview
@@ -35,22 +33,8 @@ class UsedPack(msgspec.Struct, frozen=True, kw_only=True):
     needs: PackNeeds
 
 
-class EngineRules(EngineReading):
+class EngineRules(EngineQueue):
     """The verbs of an Engine that concern rules."""
-
-    actor: str
-
-    if TYPE_CHECKING:
-
-        def now(self) -> int:
-            """Return the tick at which a request made now arrives."""
-
-        def submit(
-            self, *values: Input, private: dict[str, object] | None = None, dedupe: str | None = None
-        ) -> Submitted:
-            """Bring inputs into the queue, in this order."""
-
-        def _checked(self, submitted: Submitted) -> Submitted: ...
 
     def policy_covers_voice(self) -> bool:
         """Tell whether the file's own policy has calling hours for calls, so that a plan need not bring its own."""

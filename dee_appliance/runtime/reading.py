@@ -36,6 +36,7 @@ class ViewQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_contact_ids: str
     select_contact_id: str
     select_queued_private: str
+    select_seen_token: str
     select_input_tick: str
 
 
@@ -95,13 +96,21 @@ class View:
         """The secret that keys address tokens."""
         return self.vault.secret(FILE)
 
+    def seen(self, source: str, token: str) -> bool:
+        """Tell whether an input with this dedupe token was admitted."""
+        return self.database.one(self._queries.select_seen_token, (source, token)) is not None
+
     def contact_ids(self) -> list[str]:
         """Every contact that was not erased."""
         return [row[0] for row in self.database.execute(self._queries.select_contact_ids)]
 
+    def is_contact(self, identity: str) -> bool:
+        """Tell whether this is the id of a contact, an erased one too."""
+        return self.database.one(self._queries.select_contact_id, (identity,)) is not None
+
     def resolve_contact(self, text: str) -> str:
         """Return the id of a contact named by id, e-mail address, phone number or customer key. Raises Refused."""
-        if text.startswith("c_") and self.database.one(self._queries.select_contact_id, (text,)) is not None:
+        if text.startswith("c_") and self.is_contact(text):
             return text
         for token in self._tokens(text):
             contact = self.state.contact_of(token)

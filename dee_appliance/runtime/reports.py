@@ -11,6 +11,7 @@ writes, decides or prints. Where a report is made:
     why           why somebody did or did not get something                       reports_why, reports_gate, reports_enrolment
     contact_*     contacts found, shown, and all that happened to them            reports_contacts
     consent_show, suppress_check, suppress_list                                   reports_permission
+    suppression_lists, facts   lists in use and recorded facts                    reports_lists
 
 Some are not imported here, because they need what renders messages or compiles zones: `contact_export` (all that the file has
 about a contact) is in reports_contact_export and reports_messages, `tz_show` and `preview_table` are in tz_table and tz_preview.
@@ -29,6 +30,7 @@ from dee_appliance.runtime.reports_contacts import (
 )
 from dee_appliance.runtime.reports_enrolment import Refusal
 from dee_appliance.runtime.reports_gate import Rung
+from dee_appliance.runtime.reports_lists import FactRow, ListRow, facts, suppression_lists
 from dee_appliance.runtime.reports_log import LogFilter, LogLine, follow, log
 from dee_appliance.runtime.reports_next import Choice, NextAction, requires
 from dee_appliance.runtime.reports_permission import (
@@ -57,8 +59,10 @@ __all__ = [
     "ConsentRow",
     "ContactReport",
     "ContactRow",
+    "FactRow",
     "Instant",
     "LimitRow",
+    "ListRow",
     "LogFilter",
     "LogLine",
     "Moment",
@@ -82,6 +86,7 @@ __all__ = [
     "contact_show",
     "contact_timeline",
     "disarmed_reason",
+    "facts",
     "follow",
     "log",
     "requires",
@@ -90,5 +95,6 @@ __all__ = [
     "status",
     "suppress_check",
     "suppress_list",
+    "suppression_lists",
     "why",
 ]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from dee_appliance.errors import Refused, Usage
+from dee_appliance.kernel.e1.policy import SuppressionRule
+from dee_appliance.kernel.e1.rulebook import places_of
 from dee_appliance.kernel.e1.rules.consent import in_force
+from dee_appliance.kernel.e1.rules.question import ADDRESS_OF
 from dee_appliance.kernel.e1.rules.suppression import applies
 from dee_appliance.kernel.e1.run import Suppression
+from dee_appliance.runtime.reports_lists import ANYWHERE, ListAsker, list_askers, rules_in_force
 from dee_appliance.runtime.reports_log import Log
 from dee_appliance.runtime.reports_people_queries import PeopleQueries
 from dee_appliance.runtime.reports_view import Instant, Times, name_of, one_moment, times_of
 from dee_appliance.store.queries import load_queries
+from dee_appliance.store.vault import EVIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,9 +26,21 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.kernel.e1.run import Contact
     from dee_appliance.runtime.reading import View
+    from dee_appliance.runtime.reports_log import LogLine
 
 CHANNELS: tuple[Channel, ...] = ("email", "sms", "voice")
 EVERYTHING = -1
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a consent rests on. The log has the commitment, the vault the text, until the contact is erased.
+
+    `state`: kept (the text is the one that was committed to), erased, or differs.
+    """
+
+    commitment: str
+    text: str
+    state: Literal["kept", "erased", "differs"]
 
 
 class ConsentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,14 +51,17 @@ class ConsentRow(msgspec.Struct, frozen=True, kw_only=True):
     granted: bool
     in_force: bool
     consent_class: str
+    basis: str
+    obtained: Instant | None
     expires: Instant | None
     source: str
+    evidence: Evidence | None
     entry: int
     at: Instant | None
 
 
 class ConsentChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry about consent."""
+    """One entry about consent: granted, revoked, kept (a stronger one stands), or rejected."""
 
     entry: int
     at: Instant
@@ -49,7 +69,11 @@ class ConsentChange(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     purpose: str
     consent_class: str
+    basis: str
+    obtained: Instant | None
+    expires: Instant | None
     source: str
+    evidence: Evidence | None
 
 
 class ConsentReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +90,7 @@ class SuppressionRow(msgspec.Struct, frozen=True, kw_only=True):
     """One suppression. `kind` is contact, email, phone, key, or address for one that no contact has.
 
     `address` is empty where the file does not hold it (any more): it keeps keyed tokens, and `subject` is one of them.
+    `channels` and `plan` are what it stops; `since` is when the person asked for it, if that was told, `at` when it was recorded.
     """
 
     subject: str
@@ -73,20 +98,43 @@ class SuppressionRow(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     contact: str | None
     scope: str
+    channels: tuple[str, ...]
+    plan: str
     reason: str
+    since: Instant | None
     entry: int
     at: Instant | None
 
 
+class ListedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One suppression list in use that an address is on. `stopped_by` are the rules in force that ask it about this person;
+    without any the list stops nothing.
+    """
+
+    name: str
+    kind: str
+    version: int
+    as_of: Instant
+    entry: int
+    at: Instant | None
+    stopped_by: tuple[ListAsker, ...]
+
+
 class SuppressionCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a contact or an address is suppressed. `channels` are those on which nothing goes out whatever the plan."""
+    """Whether a contact or an address is suppressed: by an own suppression, or by a list that some rule asks.
+
+    `channels` are those on which nothing goes out whatever the plan, `plans` those of which nothing goes out.
+    """
 
     asked: str
     contact: str | None
     name: str
+    erased: bool
     suppressed: bool
     channels: tuple[str, ...]
+    plans: tuple[str, ...]
     suppressions: tuple[SuppressionRow, ...]
+    lists: tuple[ListedRow, ...]
 
 
 # ---- consent ----
@@ -121,8 +169,11 @@ def consents_of(view: View, log: Log, contact: Contact) -> tuple[ConsentRow, ...
                 granted=consent.granted,
                 in_force=in_force(contact, channel, purpose, view.last_tick) is not None,
                 consent_class=consent.consent_class,
+                basis=consent.basis,
+                obtained=times.at(consent.obtained),
                 expires=times.when(consent.expires),
                 source="" if line is None else str(line.detail.get("source", "")),
+                evidence=None if line is None else _evidence(view, contact.contact, line),
                 entry=consent.entry,
                 at=None if line is None else times.at(line.tick + view.epoch),
             )
@@ -140,32 +191,90 @@ def _history(view: View, log: Log, contact: Contact, times: Times) -> Iterator[C
                 channel=str(line.detail.get("channel", "")),
                 purpose=str(line.detail.get("purpose", "")),
                 consent_class=str(line.detail.get("class", "")),
+                basis=str(line.detail.get("basis", "")),
+                obtained=times.when(_tick(line.detail.get("obtained"))),
+                expires=times.when(_tick(line.detail.get("expires"))),
                 source=str(line.detail.get("source", "")),
+                evidence=_evidence(view, contact.contact, line),
             )
+
+
+def _tick(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _evidence(view: View, contact: str, line: LogLine) -> Evidence | None:
+    """Return what an entry about consent rests on, compared with its commitment."""
+    from dee_appliance.intake.facts import evidence_commitment  # noqa: PLC0415 - slow to import
+
+    commitment = line.evidence.get("evidence")
+    if not isinstance(commitment, str):
+        return None
+    text = view.vault.brought(contact, EVIDENCE, line.input)
+    if text is None:
+        return Evidence(commitment=commitment, text="", state="erased")
+    same = evidence_commitment(view.vault.secret(contact), text) == commitment
+    return Evidence(commitment=commitment, text=text, state="kept" if same else "differs")
 
 
 # ---- suppression ----
 
 
-def suppress_check(view: View, text: str) -> SuppressionCheck:
-    """Say whether a contact or an address (known to the file or not) is suppressed. Raises Refused for what is neither."""
+def suppress_check(view: View, text: str, *, now: int | None = None) -> SuppressionCheck:
+    """Say whether a contact or an address (known to the file or not) is suppressed. Raises Refused for what is neither.
+
+    `now` is the tick for which rules are asked whether they are in force (default: the file's last one).
+    """
     with one_moment(view):
         log = Log(view)
+        tokens: dict[str, str] = {}
         try:
             contact = view.state.contact(view.resolve_contact(text))
+            tokens = {kind: token for kind, token in contact.tokens.items() if kind != "key"}
         except Refused:
             subject = view.suppression_subject(text)
             contact = view.state.subject_snapshot(view.last_tick, subject).contact
+            tokens = {"email" if "@" in text else "phone": subject}
+        lists = tuple(_listed(view, log, contact, tokens, view.last_tick if now is None else now))
+        own = contact.suppressions
+        stopping = [rule for one in lists for rule in one.stopped_by]
+        always = {channel for rule in stopping if not rule.purposes for channel in rule.channels or CHANNELS}
         return SuppressionCheck(
             asked=text,
             contact=contact.contact or None,
             name=name_of(view.vault.profile(contact.contact)) if contact.contact else "",
-            suppressed=bool(contact.suppressions),
-            channels=tuple(
-                channel for channel in CHANNELS if any(applies(one, channel, "") for one in contact.suppressions)
-            ),
+            erased=contact.erased,
+            suppressed=bool(own or stopping),
+            channels=tuple(one for one in CHANNELS if one in always or any(applies(had, one, "") for had in own)),
+            plans=tuple(sorted({one.scope.removeprefix("plan:") for one in own if one.scope.startswith("plan:")})),
             suppressions=suppressions_of(view, log, contact),
+            lists=lists,
         )
+
+
+def _listed(view: View, log: Log, contact: Contact, tokens: dict[str, str], now: int) -> Iterator[ListedRow]:
+    rules = [rule for rule in rules_in_force(view, now) if isinstance(rule, SuppressionRule)]
+    places = places_of(contact) if contact.known else ANYWHERE
+    times = times_of(view, contact)
+    for kind in sorted(tokens):
+        for name in view.state.lists.on(tokens[kind]):
+            found = view.state.lists.in_use[name]
+            line = log.entry(found.entry)
+            askers = list_askers(view, name, rules, now, places)
+            yield ListedRow(
+                name=name,
+                kind=kind,
+                version=found.version,
+                as_of=times.at(found.as_of),
+                entry=found.entry,
+                at=None if line is None else times.at(line.tick + view.epoch),
+                stopped_by=tuple(one for one in askers if _asks_address(one, kind)),
+            )
+
+
+def _asks_address(asker: ListAsker, kind: str) -> bool:
+    """Tell whether the rule asks the list about addresses of this kind: a channel asks with its own address."""
+    return any(ADDRESS_OF[channel] == kind for channel in CHANNELS if channel in asker.channels or not asker.channels)
 
 
 def suppressions_of(view: View, log: Log, contact: Contact) -> tuple[SuppressionRow, ...]:
@@ -206,7 +315,10 @@ def _suppression_rows(
             address=profile.get(kind or "", ""),
             contact=contact,
             scope=one.scope,
+            channels=tuple(channel for channel in CHANNELS if applies(one, channel, "")),
+            plan=one.scope.removeprefix("plan:") if one.scope.startswith("plan:") else "",
             reason=one.reason,
+            since=None if line is None else times.when(_tick(line.detail.get("since"))),
             entry=one.entry,
             at=None if line is None else times.at(line.tick + view.epoch),
         )

@@ -36,6 +36,11 @@ class Lists:
         row = self._database.one(self._queries.select_list_version, (name, version))
         return 0 if row is None else int(row[0])
 
+    def newest(self, name: str) -> int:
+        """Return the highest version of a list that anything was added to, in use or not; 0 if there is none."""
+        row = self._database.one(self._queries.select_newest_list_version, (name,))
+        return 0 if row is None else int(row[0])
+
     def on(self, token: str) -> tuple[str, ...]:
         """Return the lists in use that an address is on."""
         rows = self._database.execute(self._queries.select_listed, (token,))

@@ -43,6 +43,7 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_last_attempt: str
     select_last_run: str
     select_list_version: str
+    select_newest_list_version: str
     select_listed: str
     select_lists: str
     select_live_runs: str

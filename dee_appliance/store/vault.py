@@ -2,7 +2,8 @@
 
 `profile` is one canonical JSON object per version; the newest row counts. The contact's `secret` keys the commitments
 to its data, and the file's `secret` (contact '') keys address and dedupe tokens, so that suppression and dedupe work
-after an erasure. An enrolment brings `variables`, the free texts of one run; they are kept as `variables:RUN`.
+after an erasure. An enrolment brings `variables`, the free texts of one run; they are kept as `variables:RUN`. A consent
+brings its `evidence`, an event the `reply` that a person wrote: each lies beside the number of its input.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 FILE = ""
 NO_SECRET = bytes(32)
 TEXTS = "variables"
+EVIDENCE = "evidence"
+REPLY = "reply"
 SECRET_CHARACTERS = 64
 _HEX = frozenset("0123456789abcdef")
 _texts_decoder = msgspec.json.Decoder(dict[str, str])
@@ -79,6 +82,10 @@ class Vault:
         """Return the free-text variables that a run of the contact was entered with."""
         text = self.newest(contact, texts_of(run))
         return {} if text is None else _texts_decoder.decode(text)
+
+    def brought(self, contact: str, field: str, seq: int) -> str | None:
+        """Return what one input brought for a field, or None if it brought nothing or the contact was erased."""
+        return next((value for name, at, value in self.rows(contact) if (name, at) == (field, seq)), None)
 
     def rows(self, contact: str) -> list[tuple[str, int, str]]:
         """Return everything that is kept of a contact as (field, input seq, value)."""

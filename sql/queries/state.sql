@@ -205,6 +205,10 @@ SELECT list, version, as_of, entry FROM list_version WHERE as_of IS NOT NULL ORD
 -- How many addresses a version of a list has.
 SELECT count FROM list_version WHERE list = ? AND version = ?;
 
+-- name: select_newest_list_version
+-- The highest version of a list, whether it is in use or not.
+SELECT version FROM list_version WHERE list = ? ORDER BY version DESC LIMIT 1;
+
 -- name: insert_list_version
 -- Addresses were added to a version of a list, or it was brought into use.
 INSERT INTO list_version (list, version, count, as_of, entry) VALUES (?, ?, ?, ?, ?)

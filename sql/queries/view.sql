@@ -25,3 +25,7 @@ SELECT private FROM inbox WHERE private IS NOT NULL AND instr(private, ?) > 0 OR
 -- name: select_input_tick
 -- When an input was admitted.
 SELECT tick FROM input WHERE seq = ?;
+
+-- name: select_seen_token
+-- The input that came with a dedupe token of a source.
+SELECT seq FROM seen WHERE source = ? AND token = ?;
