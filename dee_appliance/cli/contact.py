@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from dee_appliance.cli.command import Session, command
+from dee_appliance.cli.rejects import delimiter_of, reject_record, remembering, show_rejects
 from dee_appliance.errors import Refused, Usage
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from dee_appliance.store.erasure import ErasureReport
 
 PATH = click.Path(path_type=Path)
-SHOWN_REJECTS = 10
-DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", ",": ",", ";": ";", "\\t": "\t"}
 
 
 def parse_consents(texts: Iterable[str]) -> tuple[ConsentGrant, ...]:
@@ -87,13 +86,7 @@ def import_(
       dee contact import contacts.csv --map "attribute.tier=Level:enum" --on-existing update
     """
     first: list[Reject] = []
-
-    def remember(reject: Reject) -> None:
-        if len(first) < SHOWN_REJECTS:
-            first.append(reject)
-
-    if delimiter is not None and delimiter not in DELIMITERS:
-        raise Usage(f"`{delimiter}` is no delimiter", where="--delimiter", hint="comma, semicolon or tab")
+    separator = delimiter_of(delimiter)
     target = rejects or (None if dry_run else Path(f"{file}.rejects.csv"))
     try:
         with session.progress("contacts") as progress:
@@ -103,15 +96,15 @@ def import_(
                 dry_run=dry_run,
                 allow_rejects=allow_rejects,
                 update=on_existing == "update",
-                delimiter=None if delimiter is None else DELIMITERS[delimiter],
+                delimiter=separator,
                 default_country=default_country,
                 consents=parse_consents(consent),
                 rejects=target,
-                on_reject=remember,
+                on_reject=remembering(first),
                 progress=progress,
             )
     except Refused:
-        _show_rejects(session, first, target, "correct it and import that, or add --allow-rejects")
+        show_rejects(session, first, target, "correct it and import that, or add --allow-rejects")
         raise
     _show_report(session, file, report, first, dry_run=dry_run)
 
@@ -124,7 +117,7 @@ def _show_report(session: Session, file: Path, report: ImportReport, first: list
             "file": str(file),
             "dry_run": dry_run,
             **msgspec.structs.asdict(report),
-            "rejects": [_reject_record(reject) for reject in first],
+            "rejects": [reject_record(reject) for reject in first],
         }
     )
     session.out.line(f"{report.rows:,} rows in {file.name}{' (dry run: nothing was changed)' if dry_run else ''}")
@@ -144,23 +137,9 @@ def _show_report(session: Session, file: Path, report: ImportReport, first: list
         session.out.line(f"queued: {report.queued:,} requests wait for the process that runs this file")
     if report.refused:
         session.out.line(f"refused: {report.refused:,} requests; another import was faster: dee log --action contact")
-    _show_rejects(
+    show_rejects(
         session, first, None if report.rejects_file is None else Path(report.rejects_file), "correct it and import it"
     )
-
-
-def _reject_record(reject: Reject) -> dict[str, object]:
-    return {"line": reject.line, "code": reject.code, "reason": reject.reason}
-
-
-def _show_rejects(session: Session, first: list[Reject], target: Path | None, hint: str) -> None:
-    """The first rejects and where all of them are; on standard error, since they are no result."""
-    if not first:
-        return
-    for reject in first:
-        session.out.note(f"  line {reject.line}: {reject.code}: {reject.reason}")
-    if target is not None and target.exists():
-        session.out.note(f"every reject is in {target}: {hint}")
 
 
 @command(acts=True)

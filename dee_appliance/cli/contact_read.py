@@ -1,4 +1,4 @@
-"""Contacts, their consent and their suppressions: found, shown, told in order."""
+"""Contacts and their consent: found, shown, told in order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dee_appliance.cli.command import Session, command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dee_appliance.runtime.reports import ContactReport, SuppressionRow
+    from dee_appliance.runtime.reports import ContactReport
 
 LIST_LIMIT = 100
 
@@ -121,7 +121,7 @@ def timeline(session: Session, *, contact: str, limit: int | None) -> None:
 @command()
 @click.argument("contact")
 def consent(session: Session, *, contact: str) -> None:
-    """Show the consent of a contact: what is in force, and every grant and revocation with its entry.
+    """Show the consent of a contact: what is in force, and every grant and revocation with its entry and its evidence.
 
     \b
     Example:
@@ -129,7 +129,7 @@ def consent(session: Session, *, contact: str) -> None:
     """
     import msgspec
 
-    from dee_appliance.cli.run_text import consent_text, moment_text
+    from dee_appliance.cli.run_text import change_text, consent_text, evidence_text, moment_text
     from dee_appliance.runtime import reports
 
     with session.view() as view:
@@ -142,83 +142,6 @@ def consent(session: Session, *, contact: str) -> None:
     if not report.consents:
         session.out.line("  no consent was ever recorded: dee consent grant CONTACT --channel CHANNEL")
     for change in report.history:
-        purpose = "every purpose" if change.purpose == "*" else change.purpose
-        told = f"{change.outcome} {change.channel} for {purpose}, from {change.source}"
-        session.out.line(f"  · {moment_text(change.at)}  {told}, entry {change.entry}")
-
-
-@command()
-@click.argument("subject")
-def suppress_check(session: Session, *, subject: str) -> None:
-    """Say whether a contact or an address is suppressed. The address need not belong to a contact of the file.
-
-    \b
-    Example:
-      dee suppress check jane@example.com
-      dee suppress check +12025550123 --json
-    """
-    import msgspec
-
-    from dee_appliance.cli.run_text import suppression_text
-    from dee_appliance.runtime import reports
-
-    with session.view() as view:
-        found = reports.suppress_check(view, subject)
-    if session.out.as_json:
-        session.out.record(msgspec.structs.asdict(found))
-    who = f"{subject} ({found.name or found.contact})" if found.contact else f"{subject}, no contact of this file,"
-    if not found.suppressed:
-        session.out.line(f"✔ {who} is not suppressed")
-        return
-    session.out.line(f"✘ {who} is suppressed{_on(found.channels)}")
-    for row in found.suppressions:
-        session.out.line(f"  {suppression_text(row)}")
-
-
-def _on(channels: tuple[str, ...]) -> str:
-    return f" on {', '.join(channels)}" if channels else " for some plans only"
-
-
-@command()
-@click.option("--scope", default="", metavar="S", help="Only this scope: *, channel:NAME, plan:NAME or list:NAME.")
-@click.option("--reason", default="", metavar="R", help="Only this reason, as in unsubscribed or bounced.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=0),
-    default=LIST_LIMIT,
-    show_default=True,
-    help="At most so many; 0 is all of them.",
-)
-def suppress_list(session: Session, *, scope: str, reason: str, limit: int) -> None:
-    """List suppressions.
-
-    The file keeps keyed tokens, not addresses: an address is shown only while a contact has it.
-
-    \b
-    Example:
-      dee suppress list --reason unsubscribed
-    """
-    import msgspec
-
-    from dee_appliance.cli.run_text import moment_text
-    from dee_appliance.runtime import reports
-
-    rows = []
-    with session.view() as view:
-        found = reports.suppress_list(view, scope=scope, reason=reason, limit=limit + 1 if limit else None)
-        for position, row in enumerate(found):
-            if limit and position == limit:
-                session.out.note(f"there are more: the first {limit} are shown, --limit 0 shows all")
-                break
-            if session.out.as_json:
-                session.out.record(msgspec.structs.asdict(row))
-            else:
-                rows.append((_named(row), row.scope, row.reason, moment_text(row.at), row.entry, row.contact or ""))
-    if rows:
-        session.out.table(("who", "scope", "reason", "since", "entry", "contact"), rows, right=frozenset({4}))
-    else:
-        session.out.line("no suppression fits" if scope or reason else "nobody is suppressed")
-
-
-def _named(row: SuppressionRow) -> str:
-    return row.address or (row.kind if row.kind == "contact" else f"{row.kind} {row.subject[:12]}…")
+        session.out.line(f"  · {moment_text(change.at)}  {change_text(change)}, entry {change.entry}")
+        if change.evidence is not None:
+            session.out.line(f"      {evidence_text(change.evidence)}")

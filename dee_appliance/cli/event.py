@@ -9,7 +9,7 @@ from dee_appliance.errors import Usage
 
 NAME_CHARACTERS = 100
 NAME_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-KINDS = ("hard", "soft")
+KINDS = {"email.bounced": ("hard", "soft"), "email.unsubscribed": ("one_click",)}
 SEND_KEY_CHARACTERS = 40
 
 
@@ -19,19 +19,29 @@ SEND_KEY_CHARACTERS = 40
     "--contact", metavar="C", help="It is about this contact: an id, e-mail address, phone number or your key."
 )
 @click.option("--send", metavar="KEY", help="It is about this send: the send key, as in Message-ID and `dee run show`.")
-@click.option("--kind", default="", help="For email.bounced: hard or soft.")
+@click.option("--kind", default="", help="For email.bounced: hard or soft; for email.unsubscribed: one_click.")
+@click.option(
+    "--text", default="", help="For sms.replied and email.replied: what the person wrote. Erased with the contact."
+)
 @click.option("--dedupe", metavar="TOKEN", help="A second event with the same token changes nothing.")
-def add(session: Session, *, name: str, contact: str | None, send: str | None, kind: str, dedupe: str | None) -> None:
+def add(
+    session: Session, *, name: str, contact: str | None, send: str | None, kind: str, text: str, dedupe: str | None
+) -> None:
     """Add an event: a reply, a bounce, an unsubscription, or one of your own.
 
     Runs that wait for it go on, exits that ask for it end their runs. Known names are those of the neutral table
     (email.replied, email.bounced, sms.stop, call.answered and so on); any other name is your own, and plans read it with event().
+    A text message that says nothing but STOP (or CANCEL, END, QUIT, OPT OUT and so on) opts the person out at once, START takes
+    that back.
 
     \b
     Example:
       dee event add email.replied --contact jane@example.com
+      dee event add sms.replied --contact +12025550123 --text "Stop!"
       dee event add meeting.booked --contact C-1001
     """
+    from dee_appliance.engine_people import REPLIES
+    from dee_appliance.intake.opt_out_words import event_of_words
     from dee_appliance.kernel.e1.input import EVENTS
 
     if bool(contact) == bool(send):
@@ -45,14 +55,26 @@ def add(session: Session, *, name: str, contact: str | None, send: str | None, k
         near = difflib.get_close_matches(name, EVENTS, n=1)
         hint = f"did you mean {near[0]}?" if near else "your own events need another first word"
         raise Usage(f"`{name}` is not one of the {family} events", hint=hint)
-    if kind and (name != "email.bounced" or kind not in KINDS):
-        raise Usage(f"--kind is {' or '.join(KINDS)}, for email.bounced", where="--kind")
+    if kind and kind not in KINDS.get(name, ()):
+        kinds = "; ".join(f"{' or '.join(words)} for {event}" for event, words in KINDS.items())
+        raise Usage(f"--kind is {kinds}", where="--kind")
+    if text and name not in REPLIES:
+        raise Usage(f"--text is for {' and '.join(REPLIES)}", where="--text")
     key = "" if send is None else _send_key(send)
     engine = session.engine()
-    submitted = engine.add_event(name, contact=contact or "", send_key=key, kind=kind, dedupe=dedupe)
+    submitted = engine.add_event(name, contact=contact or "", send_key=key, kind=kind, text=text, dedupe=dedupe)
     known = [reply for reply in submitted.replies if reply.outcome == "duplicate"]
-    text = f"{name}: known already, nothing changed" if known else f"{name}: added"
-    session.done(engine, text, event=name, contact=contact, send=key or None, duplicate=bool(known))
+    word = event_of_words(text) if name == "sms.replied" else None
+    told = f"{name}: added" + (f", and {word}: the text says so" if word else "")
+    session.done(
+        engine,
+        f"{name}: known already, nothing changed" if known else told,
+        event=name,
+        contact=contact,
+        send=key or None,
+        word=word,
+        duplicate=bool(known),
+    )
 
 
 def _send_key(text: str) -> str:

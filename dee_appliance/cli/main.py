@@ -88,16 +88,27 @@ COMMANDS: Table = {
     ),
     "consent": (
         "Consent of a contact for a channel and purpose.",
-        {"grant": "permission:grant", "revoke": "permission:revoke", "show": "contact_read:consent"},
+        {
+            "grant": "permission:grant",
+            "revoke": "permission:revoke",
+            "import": "ledger_import:consent_import",
+            "show": "contact_read:consent",
+        },
     ),
     "suppress": (
         "Contacts and addresses that are never contacted.",
         {
             "add": "permission:suppress",
             "lift": "permission:lift",
-            "check": "contact_read:suppress_check",
-            "list": "contact_read:suppress_list",
+            "import": "ledger_import:suppress_import",
+            "check": "suppression:check",
+            "list": "suppression:list_",
+            "lists": "suppression:lists",
         },
+    ),
+    "fact": (
+        "Facts that rules ask for: registrations, emergencies.",
+        {"set": "fact:set_", "list": "fact:list_"},
     ),
     "simulate": "simulate:simulate",
     "enroll": "enroll:enroll",

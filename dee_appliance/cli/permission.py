@@ -9,18 +9,18 @@ from dee_appliance.cli.halt import CHANNEL, scope_of, spoken_scope
 from dee_appliance.errors import Usage
 
 PURPOSE = click.Choice(["*", "marketing", "transactional", "collections", "regulatory"])
-WORD_CHARACTERS = 100
-WORD_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:/#")
+CLASSES = click.Choice(["express", "written", "implied", "soft_opt_in"])
 
 
 def _word(text: str, where: str) -> str:
     """A code or a reference, such as form-2026-08-02: texts about people have no place in the log, which is never erased."""
-    if not text or len(text) > WORD_CHARACTERS or not WORD_ALPHABET.issuperset(text):
-        hint = "letters, digits and . _ - : / #, as in form-2026-08-02"
+    from dee_appliance.intake.codes import CODE_CHARACTERS, CODE_HINT, is_code
+
+    if not is_code(text):
         raise Usage(
-            f"a code of 1 to {WORD_CHARACTERS} characters, no free text: the log keeps it for ever",
+            f"a code of 1 to {CODE_CHARACTERS} characters, no free text: the log keeps it for ever",
             where=where,
-            hint=hint,
+            hint=CODE_HINT,
         )
     return text
 
@@ -30,42 +30,64 @@ def _word(text: str, where: str) -> str:
 @click.option("--channel", type=CHANNEL, required=True)
 @click.option("--purpose", type=PURPOSE, default="*", show_default=True, help="* is every purpose.")
 @click.option(
-    "--class",
-    "consent_class",
-    type=click.Choice(["express", "written", "implied"]),
-    default="express",
-    show_default=True,
-    help="How the consent was given.",
+    "--class", "consent_class", type=CLASSES, default="express", show_default=True, help="How the consent was given."
 )
+@click.option("--basis", default="", metavar="CODE", help="What an implied consent follows from, as in purchase.")
+@click.option("--obtained", metavar="T", help="When it was given. [default: now]")
 @click.option("--expires", metavar="T", help="From this moment on it does not count any more.")
 @click.option(
     "--source", default="operator", show_default=True, help="Where the evidence is: a form, a letter, a recording."
 )
+@click.option(
+    "--evidence",
+    default="",
+    metavar="TEXT",
+    help="The evidence itself: words, a page, an IP address. Erased with the contact.",
+)
 def grant(
-    session: Session, *, contact: str, channel: str, purpose: str, consent_class: str, expires: str | None, source: str
+    session: Session,
+    *,
+    contact: str,
+    channel: str,
+    purpose: str,
+    consent_class: str,
+    basis: str,
+    obtained: str | None,
+    expires: str | None,
+    source: str,
+    evidence: str,
 ) -> None:
     """Record that a contact consents to be reached on a channel.
 
-    CONTACT is an id, an e-mail address, a phone number or your own key.
+    CONTACT is an id, an e-mail address, a phone number or your own key. The log has channel, purpose, class, basis, times and
+    source for ever, and a commitment to the evidence; the evidence itself is kept as personal data.
 
     \b
     Example:
       dee consent grant jane@example.com --channel voice --source form-2026-08-02
+      dee consent grant C-1001 --channel email --class implied --basis purchase --obtained 2026-05-04
+      dee consent grant C-1001 --channel sms --class written --evidence "ticked the box on /offers, 203.0.113.7"
     """
     from dee_appliance.cli.instant import parse_instant
 
     engine = session.engine()
     with session.view() as view:
         until = None if expires is None else parse_instant(expires, epoch=view.epoch, where="--expires")
+        given = None if obtained is None else parse_instant(obtained, epoch=view.epoch, where="--obtained")
     engine.set_consent(
         contact,
         channel,  # type: ignore[arg-type]  # CHANNEL holds the same words
         granted=True,
         purpose=purpose,
         consent_class=consent_class,
+        basis=basis and _word(basis, "--basis"),
+        obtained=given,
         expires=until,
         source=_word(source, "--source"),
+        evidence=evidence,
     )
+    if consent_class == "implied" and not basis:
+        session.out.note("an implied consent without --basis counts for no rule that says how long each basis lasts")
     session.done(
         engine,
         f"consent granted: {contact}, {channel}, {_spoken(purpose)}",
@@ -74,6 +96,7 @@ def grant(
         purpose=purpose,
         granted=True,
         expires=until,
+        obtained=given,
     )
 
 
@@ -116,19 +139,27 @@ def _spoken(purpose: str) -> str:
 @click.option("--channel", type=CHANNEL, help="Only on this channel. [default: everywhere]")
 @click.option("--plan", metavar="PLAN", help="Only for this plan. [default: everywhere]")
 @click.option("--reason", default="operator", show_default=True, help="A short code, as in do_not_call.")
-def suppress(session: Session, *, subject: str, channel: str | None, plan: str | None, reason: str) -> None:
+@click.option("--since", metavar="T", help="When the person asked for it. [default: now]")
+def suppress(
+    session: Session, *, subject: str, channel: str | None, plan: str | None, reason: str, since: str | None
+) -> None:
     """Never contact somebody again: a contact, or an address that the file need not know.
 
-    The address itself is not kept, only a keyed token of it; so it holds for later imports and after an erasure too.
+    The address itself is not kept, only a keyed token of it; so it holds for later imports and after an erasure too. The reasons
+    unsubscribed and complained are a person's own words: they hold for the person, known addresses and later ones alike.
 
     \b
     Example:
       dee suppress add jane@example.com
       dee suppress add +12025550123 --channel voice --reason do_not_call
     """
+    from dee_appliance.cli.instant import parse_instant
+
     scope = scope_of(session, channel, plan)
     engine = session.engine()
-    engine.suppress(subject, scope=scope, reason=_word(reason, "--reason"))
+    with session.view() as view:
+        asked = None if since is None else parse_instant(since, epoch=view.epoch, where="--since")
+    engine.suppress(subject, scope=scope, reason=_word(reason, "--reason"), since=asked)
     with session.view() as view:
         token = view.suppression_subject(subject)
         known = token.startswith("c_") or view.state.contact_of(token) is not None

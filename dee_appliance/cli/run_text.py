@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dee_appliance.runtime.reports import Instant, Moment, NextAction, RunEvidence, Rung
-    from dee_appliance.runtime.reports_permission import ConsentRow, SuppressionRow
+    from dee_appliance.runtime.reports_permission import ConsentChange, ConsentRow, Evidence, ListedRow, SuppressionRow
 
 MARKS = {"done": "✔", "stopped": "✘", "held": "‖", "unknown": "?", "event": "·"}
 VERDICTS = {"pass": "✔", "hold": "‖", "deny": "✘"}
@@ -114,8 +114,34 @@ def consent_text(row: ConsentRow) -> str:
     purpose = "every purpose" if row.purpose == "*" else row.purpose
     expires = "" if row.expires is None else f", until {moment_text(row.expires, both=False)}"
     force = "✔" if row.in_force else "✘"
-    kind = f" ({row.consent_class})" if row.granted else ""
-    return f"{force} {row.channel} for {purpose}: {word}{kind}{expires}, from {row.source}, entry {row.entry}"
+    kind = f" ({_class_text(row)})" if row.granted else ""
+    obtained = "" if row.obtained is None or not row.granted else f", obtained {moment_text(row.obtained, both=False)}"
+    return f"{force} {row.channel} for {purpose}: {word}{kind}{obtained}{expires}, from {row.source}, entry {row.entry}"
+
+
+def _class_text(row: ConsentRow | ConsentChange) -> str:
+    return f"{row.consent_class}, {row.basis}" if row.basis else row.consent_class
+
+
+def change_text(change: ConsentChange) -> str:
+    """Write one entry about consent, without its moment and number."""
+    purpose = "every purpose" if change.purpose == "*" else change.purpose
+    kind = f" ({_class_text(change)})" if change.consent_class else ""
+    obtained = "" if change.obtained is None else f", obtained {moment_text(change.obtained, both=False)}"
+    expires = "" if change.expires is None else f", until {moment_text(change.expires, both=False)}"
+    said = "not taken, a stronger one stands:" if change.outcome == "kept" else change.outcome
+    return f"{said} {change.channel} for {purpose}{kind}{obtained}{expires}, from {change.source}"
+
+
+def evidence_text(evidence: Evidence) -> str:
+    """Write what a consent rests on."""
+    match evidence.state:
+        case "kept":
+            return f"evidence: “{evidence.text}”, as committed to in the log"
+        case "differs":
+            return f"evidence: “{evidence.text}” IS NOT what the log committed to"
+        case "erased":
+            return f"evidence: erased; the log committed to it as {evidence.commitment[:12]}…"
 
 
 def suppression_text(row: SuppressionRow) -> str:
@@ -123,4 +149,20 @@ def suppression_text(row: SuppressionRow) -> str:
     scope = "everything" if row.scope == "*" else row.scope.replace(":", " ", 1)
     what = row.address or (row.contact if row.kind == "contact" else f"{row.kind} {row.subject[:12]}…")
     since = "" if row.at is None else f" since {moment_text(row.at, both=False)}"
-    return f"✘ {what}: {scope}, {row.reason}{since}, entry {row.entry}"
+    asked = "" if row.since is None else f" (asked for {moment_text(row.since, both=False)})"
+    return f"✘ {what}: {scope}, {row.reason}{since}{asked}, entry {row.entry}"
+
+
+def listed_text(row: ListedRow) -> str:
+    """Write one list that an address is on, and what that stops."""
+    what = f"list {row.name}, version {row.version} as of {moment_text(row.as_of, both=False)}, entry {row.entry}"
+    if not row.stopped_by:
+        return f"· {row.kind} is on {what}: no rule in force asks it"
+    stopped = "; ".join(
+        f"{' and '.join(one.channels) or 'everything'}"
+        + (f" for {' and '.join(one.purposes)}" if one.purposes else "")
+        + (" unless something lifts it" if one.lifted_by_others else "")
+        + f" ({one.rule})"
+        for one in row.stopped_by
+    )
+    return f"✘ {row.kind} is on {what}: stops {stopped}"
