@@ -29,10 +29,10 @@ from dee_appliance.kernel.e1.policy import (
 )
 
 CONFIDENCE: dict[str, str] = {
-    "primary": "the text of the law was read",
-    "dated-secondary": "somebody's account of the law, with its date",
-    "secondary": "somebody's account of the law, without a date",
-    "unverified": "NOT VERIFIED: check it before you rely on it",
+    "primary": "the law itself, or its authority's own summary, was read",
+    "dated-secondary": "a dated text of others that quotes or cites the law by its section",
+    "secondary": "other texts about the law",
+    "unverified": "from memory; confirm it before you rely on it",
     "": "not stated",
 }
 """How sure we are of a rule, in words."""

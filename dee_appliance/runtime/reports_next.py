@@ -15,6 +15,7 @@ from dee_appliance.kernel.e1.operate import refusal
 from dee_appliance.kernel.e1.plan import Branch, Call, End, SendEmail, SendSms, Split, Task, Wait
 from dee_appliance.kernel.e1.run import ENDED, scopes_of
 from dee_appliance.kernel.e1.turn import Turn
+from dee_appliance.runtime.gate_words import counter_seen, percent, ratio_seen
 from dee_appliance.runtime.reports_log import Log
 from dee_appliance.runtime.reports_timeline import short
 from dee_appliance.runtime.reports_view import Instant
@@ -195,11 +196,12 @@ def hold_text(hold: Hold) -> str:
 
 
 def _counted(line: LogLine, reason: str) -> str:
-    counters = line.saw.get("counters")
-    for one in counters if isinstance(counters, list) else []:
-        name, bucket, used, limit = one
-        if name == reason or str(name).startswith(f"{reason}:"):
-            return f": {used} of {limit} on {bucket}"
+    counter, ratio = counter_seen(reason, line.saw), ratio_seen(reason, line.saw)
+    if ratio is not None:
+        return f": {ratio[0]:,} of {ratio[1]:,}, {percent(*ratio)}"
+    if counter is not None:
+        bucket, used, limit = counter
+        return f": {used} of {limit} just then" if line.outcome == "rate" else f": {used} of {limit} on {bucket}"
     actor = line.detail.get("actor")
     return f": by {actor}" if actor else ""
 
@@ -227,6 +229,19 @@ REASONS: dict[str, str] = {
     "suppressed": "the contact or its address is suppressed",
     "no_consent": "no consent is in force",
     "consent_class": "the consent is of a class that does not count here",
+    "consent_basis": "what the implied consent follows from does not count here",
+    "consent_expired": "the implied consent is too old",
+    "listed": "the address is on a list that must be asked",
+    "list_missing": "a list that must be asked was never loaded",
+    "list_stale": "a list that must be asked is too old",
+    "fact": "what must be so is not so",
+    "fact_unknown": "nobody has recorded what must be known",
+    "content": "the message lacks what it must have",
+    "unknown_jurisdiction": "nobody knows where the contact is, and a rule depends on it",
+    "calendar_ended": "the calendar of closed dates does not reach so far",
+    "cap": "as many as permitted lie in the time already",
+    "ratio": "too many of the latest went wrong",
+    "rate": "as many as permitted have left just now",
     "daily_limit": "the day's limit is used up",
     "budget": "the budget does not cover it",
     "no_rate": "no price is known for it, so the budget cannot be kept",

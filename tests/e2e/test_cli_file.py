@@ -264,7 +264,7 @@ def test_a_halt_that_makes_no_sense_is_refused(desk: Terminal, words: tuple[str,
 def test_the_policy_in_force_is_shown_and_replaced(desk: Terminal) -> None:
     shown = desk.ok("policy", "show").out
     assert "daily_limit" in shown
-    assert "100 a day (Etc/UTC) per file" in shown
+    assert "100 a day (Etc/UTC) in the file" in shown
     assert "0.01 USD" in shown
     desk.write("policy.toml", (desk.folder / "policy.toml").read_text("utf-8").replace("limit = 100", "limit = 7"))
     digest = desk.ok("policy", "set", "policy.toml", "--json").record()["digest"]
@@ -315,8 +315,8 @@ prefix = "+49"
     for words in (
         "consent of class written",
         "consent in force",
-        "2.50 EUR per channel",
-        "nobody who is suppressed",
+        "2.50 EUR in all per channel",
+        "nobody who has opted out or was suppressed",
         "+49",
     ):
         assert words in shown

@@ -46,7 +46,7 @@ def test_the_reference_is_what_the_commands_say() -> None:
 
 def test_help_lists_every_command_with_its_first_sentence(bare: Terminal) -> None:
     said = bare.ok("--help")
-    listed = re.findall(r"^  ([a-z]+)  ", said.out.partition("\nCommands:\n")[2], flags=re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+)  ", said.out.partition("\nCommands:\n")[2], flags=re.MULTILINE)
     assert listed == list(main.COMMANDS)
     assert "..." not in said.out.partition("\nCommands:\n")[2]
 

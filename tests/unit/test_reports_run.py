@@ -75,8 +75,9 @@ def test_a_contact_without_a_zone_is_shown_in_utc_alone(report_file: ReportFile)
 def test_the_gate_is_told_rule_by_rule_with_what_it_saw(report_file: ReportFile) -> None:
     held = show(report_file, "hana").timeline[-1]
     ladder = {rung.rule: (rung.kind, rung.verdict, rung.values) for rung in held.gate}
-    assert ladder["night"] == ("window", "hold", "Mon-Sun 08:00-21:00 in America/Los_Angeles")
-    assert ladder["plan/calling_hours"] == ("window", "hold", "Mon-Sun 09:00-18:00 in America/Los_Angeles")
+    night = "in America/Los_Angeles (Sat 03:06:40)"
+    assert ladder["night"] == ("window", "hold", f"Mon-Sun 08:00-21:00 {night}")
+    assert ladder["plan/calling_hours"] == ("window", "hold", f"Mon-Sun 09:00-18:00 {night}")
     assert ladder["suppression"] == ("suppression", "pass", "")
     assert ladder["plan/daily_sends"] == ("daily_limit", "pass", "0 of 50 on 2026-11-21")
     assert ladder["money"][2] == "0.09 USD of 5.00 USD, this send 0.20 USD"
@@ -92,7 +93,7 @@ def test_a_gate_is_explained_by_the_policy_of_its_time(report_file: ReportFile, 
     engine.set_policy(newer)
     with engine.view() as view:
         held = run_show(view, report_file.run("hana")).timeline[-1]
-    assert "Mon-Sun 08:00-21:00 in America/Los_Angeles" in [rung.values for rung in held.gate]
+    assert "Mon-Sun 08:00-21:00 in America/Los_Angeles (Sat 03:06:40)" in [rung.values for rung in held.gate]
 
 
 def test_a_message_keeps_the_domain_it_was_sent_with(report_file: ReportFile, tmp_path: Path) -> None:
@@ -230,7 +231,12 @@ def reasons_of_the_kernel() -> set[str]:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
             named = [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
-            placed = {"fail": node.args[2:3], "WaitFailed": node.args[:1], "RuleAnswer": []}.get(node.func.id)
+            placed = {
+                "fail": node.args[2:3],
+                "WaitFailed": node.args[:1],
+                "failed": node.args[1:2],
+                "RuleAnswer": [],
+            }.get(node.func.id)
             for value in [] if placed is None else [*placed, *named]:
                 if isinstance(value, ast.Constant) and isinstance(value.value, str):
                     found.add(value.value)
