@@ -43,7 +43,8 @@ LONGEST: Final = 64
 
 def event_of_words(text: str) -> WordEvent | None:
     """Return the neutral event that a text message stands for, or None: "Stop!", " opt-out " and "ARRÊT" are sms.stop."""
-    if len(text) > LONGEST:
+    said = text.strip()
+    if len(said) > LONGEST:
         return None
-    plain = unicodedata.normalize("NFKD", text.strip()).casefold()
+    plain = unicodedata.normalize("NFKD", said).casefold()
     return WORDS.get("".join(character for character in plain if character.isalnum()))

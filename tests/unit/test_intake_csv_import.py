@@ -21,6 +21,7 @@ from dee_appliance.intake.csv_import import (
     read_contacts,
 )
 from dee_appliance.intake.csv_text import MAX_RECORD_BYTES, find_delimiter
+from dee_appliance.intake.first_lines import FirstLines
 from dee_appliance.intake.invalid import REJECT_CODES
 from dee_appliance.intake.rejects import Reject, RejectsFile, escape_cell, unescape_cell
 

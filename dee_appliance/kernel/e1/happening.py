@@ -200,9 +200,9 @@ def _lift_own(turn: Turn, meaning: EventMeaning) -> None:
     rest = tuple(one for one in turn.contact.suppressions if one not in lifted)
     turn.contact = replace(turn.contact, suppressions=rest)
     turn.lift.extend((one.subject, one.scope) for one in lifted)
-    left = sorted({(one.scope, one.reason) for one in rest if one.scope in ("*", scope)})
+    left = list(dict.fromkeys(one.scope for one in rest if one.scope in ("*", scope)))
     detail: dict[str, object] = {"scope": scope, "reason": meaning.lifts, "by": "contact"}
-    turn.record_contact("suppress", "lifted", {**detail, "left": [list(one) for one in left]} if left else detail)
+    turn.record_contact("suppress", "lifted", {**detail, "left": left} if left else detail)
 
 
 def _reach(turn: Turn, channel: Channel) -> str:
