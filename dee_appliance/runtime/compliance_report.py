@@ -1,0 +1,205 @@
+"""The compliance report of a period: what was sent, on whose consent, under which rules, and what people asked for.
+
+Everything in it follows from the log and the inputs and documents that its entries name; no table of state is read. It holds ids,
+codes and counts, and nothing that tells who a contact is. Equal files and equal periods give equal reports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from dee_appliance.errors import Usage
+from dee_appliance.kernel.e1.civil_time import format_utc
+from dee_appliance.replay.verify import verify
+from dee_appliance.runtime.compliance_acts import Act, ErasureRow, PermissionRow, VerbRow
+from dee_appliance.runtime.compliance_duties import DutyRow, OptOutRow, SendAfter
+from dee_appliance.runtime.compliance_fold import ConsentRow, EventRow, Fold, ProcessingRow, RefusalRow
+from dee_appliance.runtime.compliance_hours import ChannelHours, Outside
+from dee_appliance.runtime.compliance_log import LogReader, Memory
+from dee_appliance.runtime.compliance_rules import InForce
+from dee_appliance.runtime.compliance_sends import BudgetUse, SendRow
+from dee_appliance.runtime.reports_log import Log
+from dee_appliance.runtime.reports_view import one_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dee_appliance.replay.verify import VerifyReport
+    from dee_appliance.runtime.reading import View
+    from dee_appliance.store.tip import Tip
+
+PROGRESS_EVERY = 2_000
+Row = TypeVar("Row")
+Key = TypeVar("Key", str, tuple[str, ...], tuple[str, str], tuple[str, str, str, str])
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What the report is about. The period is half-open, in UTC; `first` and `last` are -1 when it has no entry.
+
+    `last_hash` is the hash of the last entry read: it fixes everything before it.
+    """
+
+    lineage: str
+    simulated: bool
+    since: str
+    until: str
+    first: int
+    last: int
+    entries: int
+    last_hash: str
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What `dee verify` says of the whole file: whether it is whole, its tip, and on what that rests."""
+
+    ok: bool
+    entries: int
+    tip: str
+    assurance: str
+    remembered: int | None
+    findings: dict[str, int]
+    not_covered: tuple[str, ...]
+
+
+class Processing(msgspec.Struct, frozen=True, kw_only=True):
+    """Records of processing. `contacts` have data in the file at the end of the period; `categories` says how many of them what."""
+
+    contacts: int
+    added: int
+    erased: int
+    contacted: int
+    by_purpose: tuple[ProcessingRow, ...]
+    categories: dict[str, int]
+
+
+class Unknowns(msgspec.Struct, frozen=True, kw_only=True):
+    """Sends with an outcome that nobody knew: new in the period, resolved in it and how, open of those sent in it."""
+
+    new: int
+    open: int
+    resolved: dict[str, int]
+
+
+class ComplianceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The report. Tables are in a fixed order; amounts are micro-units."""
+
+    head: Head
+    verification: Verification
+    in_force: tuple[InForce, ...]
+    processing: Processing
+    sends: tuple[SendRow, ...]
+    consents: tuple[ConsentRow, ...]
+    hours: tuple[ChannelHours, ...]
+    outside: tuple[Outside, ...]
+    refusals: tuple[RefusalRow, ...]
+    budgets: tuple[BudgetUse, ...]
+    opt_outs: tuple[OptOutRow, ...]
+    sends_after: tuple[SendAfter, ...]
+    duties: tuple[DutyRow, ...]
+    events: tuple[EventRow, ...]
+    permissions: tuple[PermissionRow, ...]
+    erasures: tuple[ErasureRow, ...]
+    unknowns: Unknowns
+    acts: tuple[Act, ...]
+    acts_counted: int
+    verbs: tuple[VerbRow, ...]
+
+
+def compliance_report(
+    view: View,
+    since: int,
+    until: int,
+    *,
+    tip: Tip | None = None,
+    scratch: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[ComplianceReport, VerifyReport]:
+    """Return the report of the ticks [since, until), and what verify found in the file.
+
+    `tip` is what is remembered of the log outside the file; `scratch` is a folder for what does not fit in memory. Raises Usage
+    for a period without a second, EvidenceError for a log that cannot be read.
+    """
+    if since >= until:
+        raise Usage("the period has no second: --from comes before --to", where="--to")
+    with one_moment(view), Memory(scratch) as memory:
+        reader = LogReader(view)
+        end = Log(view).position_at(until)
+        fold = Fold(view, reader, memory, since)
+        for line in reader.lines(end):
+            fold.read(line)
+            if progress is not None and line.seq % PROGRESS_EVERY == 0:
+                progress(line.seq, end)
+        last = Log(view).entry(end - 1) if end else None
+        # What was appended meanwhile is checked as well; what was read is part of it.
+        checked = verify(view.database.path, tip=tip, scratch=scratch)
+        head = Head(
+            lineage=view.lineage.hex(),
+            simulated=view.simulated,
+            since=format_utc(since),
+            until=format_utc(until),
+            first=fold.first_entry,
+            last=end - 1 if fold.entries else -1,
+            entries=fold.entries,
+            last_hash="" if last is None else last.hash,
+        )
+        return _report(head, checked, fold), checked
+
+
+def _report(head: Head, checked: VerifyReport, fold: Fold) -> ComplianceReport:
+    acts, duties = fold.acts, fold.duties
+    duties.in_force(fold.rules.duties())
+    return ComplianceReport(
+        head=head,
+        verification=_verification(checked),
+        in_force=tuple(one for one in fold.rules.timeline if not one.until or one.until > head.since),
+        processing=_processing(fold),
+        sends=_ordered(fold.sends.rows),
+        consents=_ordered(fold.consents),
+        hours=_ordered(fold.hours.channels),
+        outside=tuple(fold.hours.outside),
+        refusals=_ordered(fold.refusals),
+        budgets=tuple(one for one in _ordered(fold.sends.budgets) if one.active),
+        opt_outs=_ordered(duties.opt_outs),
+        sends_after=tuple(duties.after),
+        duties=duties.rows(),
+        events=_ordered(fold.events),
+        permissions=_ordered(acts.permissions),
+        erasures=tuple(acts.erasures),
+        unknowns=Unknowns(
+            new=fold.sends.unknown, open=fold.sends.open_unknown, resolved=dict(sorted(fold.sends.resolved.items()))
+        ),
+        acts=tuple(acts.acts),
+        acts_counted=acts.count,
+        verbs=_ordered(acts.verbs),
+    )
+
+
+def _verification(checked: VerifyReport) -> Verification:
+    return Verification(
+        ok=checked.ok,
+        entries=checked.entries,
+        tip=checked.head,
+        assurance=checked.assurance,
+        remembered=checked.remembered,
+        findings=checked.counts,
+        not_covered=checked.not_covered,
+    )
+
+
+def _processing(fold: Fold) -> Processing:
+    kept = {name: count for name, count in sorted(fold.people.categories.items()) if count}
+    return Processing(
+        contacts=fold.people.known,
+        added=fold.added,
+        erased=fold.acts.erased,
+        contacted=fold.contacted,
+        by_purpose=_ordered(fold.processing),
+        categories=kept,
+    )
+
+
+def _ordered(rows: dict[Key, Row]) -> tuple[Row, ...]:
+    return tuple(rows[key] for key in sorted(rows))
