@@ -75,6 +75,19 @@ class Processing(msgspec.Struct, frozen=True, kw_only=True):
     categories: dict[str, int]
 
 
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that must be zero, how often it was found, and the section that says more."""
+
+    what: str
+    count: int
+    section: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is zero."""
+        return not self.count
+
+
 class Unknowns(msgspec.Struct, frozen=True, kw_only=True):
     """Sends with an outcome that nobody knew: new in the period, resolved in it and how, open of those sent in it."""
 
@@ -88,6 +101,7 @@ class ComplianceReport(msgspec.Struct, frozen=True, kw_only=True):
 
     head: Head
     verification: Verification
+    checks: tuple[Check, ...]
     in_force: tuple[InForce, ...]
     processing: Processing
     sends: tuple[SendRow, ...]
@@ -151,9 +165,11 @@ def compliance_report(
 def _report(head: Head, checked: VerifyReport, fold: Fold) -> ComplianceReport:
     acts, duties = fold.acts, fold.duties
     duties.in_force(fold.rules.duties())
+    rows = duties.rows()
     return ComplianceReport(
         head=head,
         verification=_verification(checked),
+        checks=_checks(checked, fold, rows),
         in_force=tuple(one for one in fold.rules.timeline if not one.until or one.until > head.since),
         processing=_processing(fold),
         sends=_ordered(fold.sends.rows),
@@ -164,7 +180,7 @@ def _report(head: Head, checked: VerifyReport, fold: Fold) -> ComplianceReport:
         budgets=tuple(one for one in _ordered(fold.sends.budgets) if one.active),
         opt_outs=_ordered(duties.opt_outs),
         sends_after=tuple(duties.after),
-        duties=duties.rows(),
+        duties=rows,
         events=_ordered(fold.events),
         permissions=_ordered(acts.permissions),
         erasures=tuple(acts.erasures),
@@ -175,6 +191,25 @@ def _report(head: Head, checked: VerifyReport, fold: Fold) -> ComplianceReport:
         acts_counted=acts.count,
         verbs=_ordered(acts.verbs),
     )
+
+
+def _checks(checked: VerifyReport, fold: Fold, duties: tuple[DutyRow, ...]) -> tuple[Check, ...]:
+    """What must be zero, whatever the policy says."""
+    rows = fold.duties.opt_outs.values()
+    found = (
+        ("faults that verify finds in the log", sum(checked.counts.values()), "verification"),
+        ("sends outside a window", sum(one.outside for one in fold.hours.channels.values()), "outside"),
+        ("sends against an opt-out that a rule asks about", sum(row.sends_after for row in rows), "sends_after"),
+        ("opt-outs with a send between receipt and entry", sum(row.crossing for row in rows), "opt_outs"),
+        ("duties not met", sum(row.verdict == "not met" for row in duties), "duties"),
+        ("budget buckets above their limit", sum(map(_is_over, fold.sends.budgets.values())), "budgets"),
+    )
+    return tuple(Check(what=what, count=count, section=section) for what, count, section in found)
+
+
+def _is_over(use: BudgetUse) -> bool:
+    """A settlement may turn out above its estimate; what was known before that was within the limit."""
+    return use.active and use.settled_micros + use.reserved_micros - use.above_micros > use.limit_micros
 
 
 def _verification(checked: VerifyReport) -> Verification:
