@@ -44,6 +44,7 @@ COMMANDS: Table = {
         {
             "show": "policy:show",
             "set": "policy:set_",
+            "report": "policy_report:report",
             "pack": (
                 "Compliance packs: rules from one legal source.",
                 {

@@ -209,9 +209,7 @@ class Page:
 
     def _foot(self, number: int, count: int) -> bytes:
         texts = ((MARGIN, encode(self._title)), (WIDTH - MARGIN - 60, b"page %d of %d" % (number, count)))
-        return b"\n".join(
-            b"BT /R 7 Tf %d 20 Td %s Tj ET" % (x, _string(text)) for x, text in texts
-        )
+        return b"\n".join(b"BT /R 7 Tf %d 20 Td %s Tj ET" % (x, _string(text)) for x, text in texts)
 
 
 def _font(name: bytes) -> bytes:

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
     from dee_appliance.runtime.compliance_report import ComplianceReport
 
+FROM_THE_LOG = (
+    "Computed from the log and the inputs and documents that its entries name. "
+    "It holds ids, codes and counts; who a contact is stands only in the file's vault."
+)
+HOURS_TEXT = (
+    "Computed again from the tick of each dispatch and the zone table that its entry names, over every zone of the "
+    "contact. Asked: sends for which at least one window stood. Exempt: windows that an exemption lifted."
+)
+OPT_OUT_TEXT = (
+    "Time from receipt to the entry that takes effect, in seconds of the log's own clock. Crossing: a send was "
+    "dispatched in between. Sends after: to somebody whose opt-out stood, though a rule asks about it. Unasked: of a "
+    "purpose for which no rule asks."
+)
 NO_ADVICE = "This report says what the log says. It is no legal advice."
 
 
@@ -73,8 +86,7 @@ def _head(report: ComplianceReport) -> Block:
         ("hash of the last entry read", head.last_hash),
     )
     text = (
-        "Computed from the log and the inputs and documents that its entries name. "
-        "It holds ids, codes and counts; who a contact is stands only in the file's vault.",
+        FROM_THE_LOG,
         NO_ADVICE,
     )
     return Block(name="head", title="About", text=text, heads=("what", "value"), rows=rows)
@@ -108,9 +120,7 @@ def _processing(report: ComplianceReport) -> Iterator[Block]:
         ),
         right=(1,),
     )
-    yield _table(
-        "purposes", "Purposes and channels", told.by_purpose, ("purpose", "channel", "sends", "contacts")
-    )
+    yield _table("purposes", "Purposes and channels", told.by_purpose, ("purpose", "channel", "sends", "contacts"))
     yield Block(
         name="categories",
         title="Categories of data held",
@@ -169,10 +179,7 @@ def _hours(report: ComplianceReport) -> Iterator[Block]:
         "Calling and quiet hours",
         report.hours,
         ("channel", "sends", "asked", "outside", "exempt", "without_zone", "earliest", "latest"),
-        text=(
-            "Computed again from the tick of each dispatch and the zone table that its entry names, over every zone of the "
-            "contact. Asked: sends for which at least one window stood. Exempt: windows that an exemption lifted.",
-        ),
+        text=(HOURS_TEXT,),
     )
     yield _table(
         "outside",
@@ -190,7 +197,9 @@ def _refusals(report: ComplianceReport) -> Iterator[Block]:
         "Refusals and holds by rule",
         report.refusals,
         heads,
-        text=("deny: a send was refused; hold: one send waits; queue: a whole queue waits, counted once for each time.",),
+        text=(
+            "deny: a send was refused; hold: one send waits; queue: a whole queue waits, counted once for each time.",
+        ),
     )
     limits = ("cap", "daily_limit", "rate", "ratio", "budget")
     reached = tuple(row for row in report.refusals if row.kind in limits)
@@ -203,11 +212,7 @@ def _opt_outs(report: ComplianceReport) -> Iterator[Block]:
         "Opt-outs and erasures: time to honour them",
         report.opt_outs,
         ("way", "channel", "count", "longest_s", "spans", "crossing", "sends_after", "unasked_after"),
-        text=(
-            "Time from receipt to the entry that takes effect, in seconds of the log's own clock. Crossing: a send was "
-            "dispatched in between. Sends after: to somebody whose opt-out stood, though a rule asks about it. Unasked: of a "
-            "purpose for which no rule asks.",
-        ),
+        text=(OPT_OUT_TEXT,),
     )
     yield _table(
         "sends_after",
@@ -305,7 +310,7 @@ def _cell(row: msgspec.Struct, field: str) -> str:
         case bool():
             return "yes" if value else "no"
         case int() if field.endswith("_micros"):
-            return format_money(value, getattr(row, "currency"))
+            return format_money(value, str(getattr(row, "currency", "")))
         case int() if field.endswith("_days") and value < 0:
             return ""
         case _:

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from dee_appliance.runtime.compliance_people import Stop
 
 MOST_LISTED = 1_000
-SPANS = ((0, "at once"), (60, "within a minute"), (3_600, "within an hour"), (DAY_S, "within a day"), (10 * DAY_S, "within 10 days"))
+SPANS = (
+    (0, "at once"),
+    (60, "within a minute"),
+    (3_600, "within an hour"),
+    (DAY_S, "within a day"),
+    (10 * DAY_S, "within 10 days"),
+)
 LONGER = "later"
 
 OPT_OUTS = ("email.unsubscribed", "email.complained", "sms.stop", "consent.revoked", "suppression.added")
@@ -42,7 +48,8 @@ class OptOutRow(msgspec.Struct, kw_only=True):
     """Opt-outs of one way and channel ("" is every channel). Times are seconds from receipt to taking in.
 
     `sends_after` went to somebody whose opt-out stood, though the gate asked about it; `unasked_after` were of a purpose for
-    which no rule asks (a receipt after a revoked consent to marketing, say); `crossing` were dispatched between receipt and entry.
+    which no rule asks (a receipt after a revoked consent to marketing, say); `crossing` were dispatched between receipt
+    and entry.
     """
 
     way: str
@@ -90,14 +97,19 @@ class Duties:
     def __init__(self) -> None:
         self.opt_outs: dict[tuple[str, str], OptOutRow] = {}
         self.after: list[SendAfter] = []
-        self.duties: dict[str, tuple[DutyRule, DutyRow]] = {}
+        self.duties: dict[tuple[str, str], DutyRow] = {}
+        self._now: list[tuple[DutyRule, DutyRow]] = []
 
     def in_force(self, rules: list[DutyRule]) -> None:
-        """Note the duties that are in force at some time of the period."""
+        """Say which duties are in force from now on."""
+        self._now = []
         for rule in rules:
-            if rule.id not in self.duties:
-                row = DutyRow(rule=rule.id, trigger=rule.trigger, within=within_text(rule), cite=rule.cite)
-                self.duties[rule.id] = rule, row
+            within = within_text(rule)
+            row = self.duties.get((rule.id, within))
+            if row is None:
+                row = DutyRow(rule=rule.id, trigger=rule.trigger, within=within, cite=rule.cite)
+                self.duties[rule.id, within] = row
+            self._now.append((rule, row))
 
     def took(self, way: str, channel: str, *, received: int, tick: int, places: Places, crossing: bool) -> None:
         """Note an opt-out or an erasure that was taken in."""
@@ -108,8 +120,8 @@ class Duties:
         row.crossing += crossing
         span = next((text for most, text in SPANS if taken_s <= most), LONGER)
         row.spans[span] = row.spans.get(span, 0) + 1
-        for rule, duty in self.duties.values():
-            if _is_about(rule, way, channel) and concerns(rule, places):
+        for rule, duty in self._now:
+            if _is_about(rule, way, channel) and concerns(rule, places) and _dated(rule, received):
                 duty.cases += 1
                 duty.longest_s = max(duty.longest_s, taken_s)
                 duty.late += tick > deadline(rule, received)
@@ -131,7 +143,7 @@ class Duties:
                     asked=asked,
                 )
             )
-        for rule, duty in self.duties.values():
+        for rule, duty in self._now:
             if asked and _is_about(rule, stop.way, channel):
                 duty.sends_after += 1
 
@@ -140,14 +152,14 @@ class Duties:
 
     def rows(self) -> tuple[DutyRow, ...]:
         """Return every duty with its verdict, in the order of their ids."""
-        for rule, duty in self.duties.values():
-            if rule.trigger not in TRIGGERS:
+        for duty in self.duties.values():
+            if duty.trigger not in TRIGGERS:
                 duty.verdict = "not measured"
             elif duty.late or duty.sends_after:
                 duty.verdict = "not met"
             else:
                 duty.verdict = "met" if duty.cases else "no case"
-        return tuple(self.duties[name][1] for name in sorted(self.duties))
+        return tuple(self.duties[name] for name in sorted(self.duties))
 
 
 def _is_about(rule: DutyRule, way: str, channel: str) -> bool:
@@ -156,8 +168,17 @@ def _is_about(rule: DutyRule, way: str, channel: str) -> bool:
     return not rule.channels or not channel or channel in rule.channels
 
 
+def _dated(rule: DutyRule, received: int) -> bool:
+    """Whether the duty's own dates cover the day of receipt, by UTC."""
+    date = format_utc(received)[:10]
+    return rule.effective_from <= date and (not rule.effective_until or date < rule.effective_until)
+
+
 def deadline(rule: DutyRule, received: int) -> int:
-    """Return the last tick at which the duty is met. Business days are Monday to Friday without the rule's closed dates, by UTC."""
+    """Return the last tick at which the duty is met.
+
+    Business days are Monday to Friday without the rule's closed dates, by UTC.
+    """
     if rule.within_s:
         return received + rule.within_s
     day = received // DAY_S

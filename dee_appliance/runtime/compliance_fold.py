@@ -121,8 +121,10 @@ class Fold:
         """Take one entry."""
         inside = line.core.tick >= self._first
         if inside:
+            if not self.entries:
+                self.first_entry = line.seq
+                self.duties.in_force(self.rules.duties())
             self.entries += 1
-            self.first_entry = line.seq if self.first_entry < 0 else self.first_entry
         self.last_entry = line.seq
         match line.core.action:
             case "send_email" | "send_sms" | "call":
@@ -148,11 +150,11 @@ class Fold:
         outcome = line.core.outcome
         if outcome == "dispatched":
             self._dispatched(line, inside=inside)
-        elif outcome == "held" or outcome == "denied" or outcome.startswith("denied:"):
+        elif outcome == "held" or outcome.partition(":")[0] == "denied":
             self._stopped(line, "hold" if outcome == "held" else "deny", inside=inside)
         elif outcome == "not_rendered":
             if inside:
-                self._refusal("deny", "(rendering)", "rendering", str(line.core.detail.get("code", "")), line, "")
+                self._refusal(line, "deny", "(rendering)", ("rendering", ""), str(line.core.detail.get("code", "")))
         else:
             self.sends.outcome(line)
 
@@ -168,9 +170,7 @@ class Fold:
         if not inside:
             return
         self.contacted += first
-        row = self.processing.setdefault(
-            (plan.purpose, channel), ProcessingRow(purpose=plan.purpose, channel=channel)
-        )
+        row = self.processing.setdefault((plan.purpose, channel), ProcessingRow(purpose=plan.purpose, channel=channel))
         row.sends += 1
         row.contacts += first_here
         self._relied_on(line, channel, plan.purpose)
@@ -210,22 +210,22 @@ class Fold:
         rules, rule = self.rules.rules(line), str(line.core.detail.get("rule", ""))
         self.sends.refused(line, rule, rules)
         if inside:
-            kind, cite = kind_and_cite(rules, rule)
-            self._refusal(verdict, rule, kind, str(line.core.detail.get("why", "")), line, cite)
+            self._refusal(line, verdict, rule, kind_and_cite(rules, rule), str(line.core.detail.get("why", "")))
 
     def _queue_held(self, line: Line, *, inside: bool) -> None:
         """A shared hold names its rule and no send: what it was stands in the policy and packs in force."""
         rule = str(line.core.detail.get("rule", ""))
         found = self.rules.named(rule) if rule else None
         if inside:
-            kind = found[0] if found is not None else line.core.outcome
-            self._refusal("queue", rule or line.core.outcome, kind, line.core.outcome, line, found[1] if found else "")
+            what = found or (line.core.outcome, "")
+            self._refusal(line, "queue", rule or line.core.outcome, what, line.core.outcome)
 
-    def _refusal(self, verdict: str, rule: str, kind: str, reason: str, line: Line, cite: str) -> None:
+    def _refusal(self, line: Line, verdict: str, rule: str, what: tuple[str, str], reason: str) -> None:
         channel = CHANNEL_OF.get(line.core.action, "")
         key = (verdict, rule, reason, channel)
         row = self.refusals.get(key)
         if row is None:
+            kind, cite = what
             row = self.refusals[key] = RefusalRow(
                 verdict=verdict, rule=rule, kind=kind, reason=reason, channel=channel, cite=cite
             )
@@ -302,7 +302,6 @@ class Fold:
         contact = self.people.about(cause)
         channels = (channel,) if channel else EVERY_CHANNEL
         crossing = max(self.people.last_reached(contact, one) for one in channels) > cause.received
-        self.duties.in_force(self.rules.duties())
         places = self.people.person(contact).places
         tick = line.core.tick
         self.duties.took(way, channel, received=cause.received, tick=tick, places=places, crossing=crossing)
@@ -324,6 +323,8 @@ class Fold:
                 self.rules.plan_published(line)
             case _:
                 pass
+        if line.core.action in ("policy", "pack") and self.entries:
+            self.duties.in_force(self.rules.duties())
         self.acts.file(line, cause)
 
 

@@ -1,4 +1,4 @@
-"""Calling and quiet hours, computed again: was each send inside every window that stood for it, by every clock of the contact?
+"""Calling and quiet hours, computed again: each send against every window that stood for it, by every clock of the contact.
 
 What is used is the tick of the dispatch, the zone table that its entry names, the documents of the rules, and the contact as the
 log has it then. How a window is read is written here a second time, on the clock's own date and second; the gate's search for
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from dee_appliance.kernel.e1.civil_time import DAY_S, WEEKDAYS, OutOfRange, UnknownZone, format_local
 from dee_appliance.kernel.e1.civil_date import civil_from_days
+from dee_appliance.kernel.e1.civil_time import DAY_S, WEEKDAYS, OutOfRange, UnknownZone, format_local
 from dee_appliance.kernel.e1.rulebook import concerns
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ class Hours:
                 told.exempt += 1
                 continue
             kept = True
-            self._window(told, line, rule, window, person, table)
+            faults = _faults(line.core.tick, rule, window, person, table)
+            told.outside += bool(faults)
+            self._list(line, channel, rule, faults, table)
         told.asked += kept
 
     def _times(self, told: ChannelHours, tick: int, person: Person, table: ZoneTable) -> None:
@@ -89,27 +91,27 @@ class Hours:
             told.earliest = min(told.earliest or shown, shown)
             told.latest = max(told.latest, shown)
 
-    def _window(
-        self, told: ChannelHours, line: Line, rule: WindowRule, window: Window, person: Person, table: ZoneTable
+    def _list(
+        self, line: Line, channel: str, rule: WindowRule, faults: list[tuple[str, str]], table: ZoneTable
     ) -> None:
-        zones = (rule.zone,) if rule.zone else person.zones
-        faults: list[tuple[str, str]] = [] if zones else [("", "no zone is known")]
-        for zone in zones:
-            local = _local(table, zone, line.core.tick)
-            if local is None:
-                faults.append((zone, "the zone table does not say"))
-            elif not is_open(window, local):
-                faults.append((zone, "outside the hours"))
-            elif rule.personal and person.hours is not None and not _is_open_week(person.hours, local):
-                faults.append((zone, "outside the contact's own hours"))
-        told.outside += bool(faults)
-        for zone, why in faults:
-            if len(self.outside) >= MOST_LISTED:
-                return
+        for zone, why in faults[: MOST_LISTED - len(self.outside)]:
             shown = format_local(table, zone, line.core.tick) if why.startswith("outside") else ""
-            self.outside.append(
-                Outside(entry=line.seq, channel=told.channel, rule=rule.id, zone=zone, local=shown, why=why)
-            )
+            self.outside.append(Outside(entry=line.seq, channel=channel, rule=rule.id, zone=zone, local=shown, why=why))
+
+
+def _faults(tick: int, rule: WindowRule, window: Window, person: Person, table: ZoneTable) -> list[tuple[str, str]]:
+    """The zones by whose clock the send was not inside the window, and why."""
+    zones = (rule.zone,) if rule.zone else person.zones
+    faults: list[tuple[str, str]] = [] if zones else [("", "no zone is known")]
+    for zone in zones:
+        local = _local(table, zone, tick)
+        if local is None:
+            faults.append((zone, "the zone table does not say"))
+        elif not is_open(window, local):
+            faults.append((zone, "outside the hours"))
+        elif rule.personal and person.hours is not None and not _is_open_week(person.hours, local):
+            faults.append((zone, "outside the contact's own hours"))
+    return faults
 
 
 def is_open(window: Window, local: int) -> bool:
@@ -153,7 +155,9 @@ def _in_force(rule: WindowRule, person: Person, table: ZoneTable, tick: int) -> 
     dates = [_date(local) for zone in person.zones if (local := _local(table, zone, tick)) is not None]
     if not dates:
         return True
-    return any(rule.effective_from <= date and (not rule.effective_until or date < rule.effective_until) for date in dates)
+    return any(
+        rule.effective_from <= date and (not rule.effective_until or date < rule.effective_until) for date in dates
+    )
 
 
 def _date(local: int) -> str:

@@ -6,7 +6,7 @@ entry. That is why the report begins to read at the first entry, whatever its pe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -124,7 +124,7 @@ class Memory:
         self.newest = Heads(names, folder=scratch, kept=KEPT)
         self.last = Heads(names, folder=scratch, kept=KEPT)
 
-    def __enter__(self) -> Memory:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

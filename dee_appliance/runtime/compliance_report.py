@@ -65,7 +65,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Processing(msgspec.Struct, frozen=True, kw_only=True):
-    """Records of processing. `contacts` have data in the file at the end of the period; `categories` says how many of them what."""
+    """Records of processing. `contacts` have data in the file at the end of the period; `categories`: how many of them what."""
 
     contacts: int
     added: int
@@ -164,7 +164,8 @@ def compliance_report(
 
 def _report(head: Head, checked: VerifyReport, fold: Fold) -> ComplianceReport:
     acts, duties = fold.acts, fold.duties
-    duties.in_force(fold.rules.duties())
+    if not fold.entries:
+        duties.in_force(fold.rules.duties())
     rows = duties.rows()
     return ComplianceReport(
         head=head,

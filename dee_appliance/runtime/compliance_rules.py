@@ -5,7 +5,7 @@ An entry of the gate names the entries of the policy and the packs that it asked
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -197,7 +197,7 @@ class RuleReader:
         return self._packs[digest]
 
 
-def _bound(kept: dict[object, object] | dict[str, object]) -> None:
+def _bound(kept: dict[Any, Any]) -> None:
     if len(kept) >= KEPT:
         kept.clear()
 

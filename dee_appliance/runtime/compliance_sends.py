@@ -107,9 +107,7 @@ class Sends:
         )
         if inside:
             day, channel, plan, purpose = key
-            row = self.rows.setdefault(
-                key, SendRow(day=day, channel=channel, plan=plan, purpose=purpose, outcomes={})
-            )
+            row = self.rows.setdefault(key, SendRow(day=day, channel=channel, plan=plan, purpose=purpose, outcomes={}))
             row.dispatched += 1
             row.outcomes["in flight"] = row.outcomes.get("in flight", 0) + 1
         run = str(line.run)
