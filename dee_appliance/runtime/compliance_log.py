@@ -114,15 +114,15 @@ class LogReader:
 class Memory:
     """What must be known of each contact, run and send while the log goes by. A context manager."""
 
-    def __init__(self, scratch: Path | None = None) -> None:
+    def __init__(self, scratch: Path | None = None, *, kept: int = KEPT) -> None:
         names = replay_queries()
-        self.people = Heads(names, folder=scratch, kept=KEPT)
-        self.runs = Heads(names, folder=scratch, kept=KEPT)
-        self.tokens = Heads(names, folder=scratch, kept=KEPT)
-        self.stops = Heads(names, folder=scratch, kept=KEPT)
-        self.sends = Heads(names, folder=scratch, kept=KEPT)
-        self.newest = Heads(names, folder=scratch, kept=KEPT)
-        self.last = Heads(names, folder=scratch, kept=KEPT)
+        self.people = Heads(names, folder=scratch, kept=kept)
+        self.runs = Heads(names, folder=scratch, kept=kept)
+        self.tokens = Heads(names, folder=scratch, kept=kept)
+        self.stops = Heads(names, folder=scratch, kept=kept)
+        self.sends = Heads(names, folder=scratch, kept=kept)
+        self.newest = Heads(names, folder=scratch, kept=kept)
+        self.last = Heads(names, folder=scratch, kept=kept)
 
     def __enter__(self) -> Self:
         return self

@@ -173,10 +173,14 @@ class People:
         names = [f"c/{contact}/{channel}/{one}" for one in (purpose, "*")]
         scopes = ("*", f"channel:{channel}", f"plan:{plan}")
         names += [f"s/{subject}/{scope}" for subject in (contact, token) if subject for scope in scopes]
+        told: list[int] = []
         for name in names:
             found = self._memory.stops.get(name)
-            if found is not None:
-                yield _stop_decoder.decode(found[1])
+            stop = None if found is None else _stop_decoder.decode(found[1])
+            # An opt-out stands under the contact and under the address: it is one.
+            if stop is not None and stop.entry not in told:
+                told.append(stop.entry)
+                yield stop
 
     # ---- who was reached ----
 

@@ -223,7 +223,8 @@ class Sends:
         if send is None or not isinstance(cause.value, Answered):
             return
         if send.state in SETTLED:
-            self._late_cost(send, line, cause.value.cost_micros)
+            # A late refusal, or a late doubt, says nothing about what was sent.
+            self._late_cost(send, line, cause.value.cost_micros if cause.value.outcome == "accepted" else None)
         elif send.state == "UNKNOWN" and not send.voice and cause.value.outcome != "unknown":
             self._told = (line.run, line.input.seq)
             self._resolved(line, f"a late answer: {cause.value.outcome}")
