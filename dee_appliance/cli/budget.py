@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from dee_appliance.cli.command import Session, command
+from dee_appliance.cli.halt import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.runtime.reports import BudgetReport, BudgetRow, LimitRow, RateRow
 
 BAR = 20
@@ -41,6 +43,65 @@ def show(session: Session, *, plan: str) -> None:
         session.out.record(msgspec.structs.asdict(report))
     for text in budget_lines(report):
         session.out.line(text)
+
+
+@command()
+@click.option("--channel", type=CHANNEL, required=True)
+@click.option("--to", default="", metavar="NUMBER", help="Where to, for a text or a call: +442079460123.")
+@click.option(
+    "--units",
+    type=click.IntRange(1, 1_000_000),
+    default=1,
+    show_default=True,
+    help="Messages, segments of a text, started minutes of a call.",
+)
+def estimate(session: Session, *, channel: Channel, to: str, units: int) -> None:
+    """Say what the rate card of the policy makes of a send: what the gate would reserve for it.
+
+    \b
+    Example:
+      dee budget estimate --channel sms --to +442079460123 --units 2
+      dee budget estimate --channel email --units 1000
+    """
+    from dee_appliance.authoring.notation import format_money
+    from dee_appliance.errors import Refused
+    from dee_appliance.kernel.e1.policy import estimate_micros
+
+    prefix = _prefix(to) if to else ""
+    with session.view() as view:
+        policy, entry = view.state.policy()
+    micros = estimate_micros(policy, channel, prefix, units)
+    if micros is None:
+        where = f" to {prefix}" if prefix else ""
+        raise Refused(
+            f"the rate card has no price for {channel}{where}: with a budget the gate refuses such a send",
+            hint="add a [[rate]] to the policy and set it again",
+        )
+    session.out.record(
+        {
+            "channel": channel,
+            "prefix": prefix,
+            "units": units,
+            "micros": micros,
+            "currency": policy.currency,
+            "policy": policy.id,
+            "entry": entry,
+        }
+    )
+    to_where = f" to {prefix}…" if prefix else ""
+    session.out.line(f"{units:,} × {channel}{to_where}: {format_money(micros, policy.currency)} (policy {policy.id})")
+
+
+def _prefix(number: str) -> str:
+    """The part of a number that the rate card looks at: the country code and up to three digits."""
+    from dee_appliance.errors import Usage
+    from dee_appliance.intake.addresses import describe_number, normalise_phone
+    from dee_appliance.intake.invalid import InvalidValue
+
+    try:
+        return describe_number(normalise_phone(number, None)).prefix
+    except InvalidValue as error:
+        raise Usage(f"`{number}`: {error.reason}", where="--to", hint="write numbers as +442079460123") from error
 
 
 def budget_lines(report: BudgetReport) -> Iterator[str]:

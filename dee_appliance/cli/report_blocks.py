@@ -25,9 +25,9 @@ HOURS_TEXT = (
     "contact. Asked: sends for which at least one window stood. Exempt: windows that an exemption lifted."
 )
 OPT_OUT_TEXT = (
-    "Time from receipt to the entry that takes effect, in seconds of the log's own clock. Crossing: a send was "
-    "dispatched in between. Sends after: to somebody whose opt-out stood, though a rule asks about it. Unasked: of a "
-    "purpose for which no rule asks."
+    "Time from receipt (or from when the person asked, where that was told and the file knew the person) to the entry that "
+    "takes effect, in seconds of the log's own clock. Crossing: a send was dispatched in between. Sends after: to somebody "
+    "whose opt-out stood, though a rule asks about it. Unasked: of a purpose for which no rule asks."
 )
 NO_ADVICE = "This report says what the log says. It is no legal advice."
 

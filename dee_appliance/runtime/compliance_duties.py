@@ -1,7 +1,8 @@
 """Opt-outs and erasures: how soon they were honoured, what was sent afterwards, and whether deadlines of the law were met.
 
 An opt-out takes effect in the transaction that takes it in, so the time to honour it is the time from its receipt to the tick of
-its entry. Sends have ticks of the same clock.
+its entry; where it was told since when the person asks, from then, as far as the file knew the person. Sends have ticks of the
+same clock.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from dee_appliance.kernel.e1.rules.months import add_months
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.policy import DutyRule
     from dee_appliance.kernel.e1.rulebook import Places
-    from dee_appliance.runtime.compliance_people import Stop
 
 MOST_LISTED = 1_000
 SPANS = (
@@ -111,9 +111,9 @@ class Duties:
                 self.duties[rule.id, within] = row
             self._now.append((rule, row))
 
-    def took(self, way: str, channel: str, *, received: int, tick: int, places: Places, crossing: bool) -> None:
-        """Note an opt-out or an erasure that was taken in."""
-        taken_s = max(tick - received, 0)
+    def took(self, way: str, channel: str, *, asked: int, tick: int, places: Places, crossing: bool) -> None:
+        """Note an opt-out or an erasure that was taken in; `asked` is when it was received, or before that, if it is known."""
+        taken_s = max(tick - asked, 0)
         row = self._row(way, channel)
         row.count += 1
         row.longest_s = max(row.longest_s, taken_s)
@@ -121,30 +121,21 @@ class Duties:
         span = next((text for most, text in SPANS if taken_s <= most), LONGER)
         row.spans[span] = row.spans.get(span, 0) + 1
         for rule, duty in self._now:
-            if _is_about(rule, way, channel) and concerns(rule, places) and _dated(rule, received):
+            if _is_about(rule, way, channel) and concerns(rule, places) and _dated(rule, asked):
                 duty.cases += 1
                 duty.longest_s = max(duty.longest_s, taken_s)
-                duty.late += tick > deadline(rule, received)
+                duty.late += tick > deadline(rule, asked)
 
-    def sent(self, entry: int, tick: int, channel: str, plan: str, stop: Stop, *, asked: bool) -> None:
+    def sent(self, sent: SendAfter, purpose: str) -> None:
         """Note a send to somebody who had opted out."""
-        row = self._row(stop.way, "" if stop.way == "erasure" else channel)
-        row.sends_after += asked
-        row.unasked_after += not asked
+        row = self._row(sent.way, "" if sent.way == "erasure" else sent.channel)
+        row.sends_after += sent.asked
+        row.unasked_after += not sent.asked
         if len(self.after) < MOST_LISTED:
-            self.after.append(
-                SendAfter(
-                    entry=entry,
-                    utc=format_utc(tick),
-                    channel=channel,
-                    plan=plan,
-                    way=stop.way,
-                    opt_out=stop.entry,
-                    asked=asked,
-                )
-            )
+            self.after.append(sent)
         for rule, duty in self._now:
-            if asked and _is_about(rule, stop.way, channel):
+            concerned = not rule.purposes or purpose in rule.purposes
+            if sent.asked and concerned and _is_about(rule, sent.way, sent.channel):
                 duty.sends_after += 1
 
     def _row(self, way: str, channel: str) -> OptOutRow:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.kernel.e1.civil_date import civil_from_days
-from dee_appliance.kernel.e1.civil_time import DAY_S
+from dee_appliance.kernel.e1.civil_time import DAY_S, format_utc
 from dee_appliance.kernel.e1.input import (
     EVENTS,
     ConsentSet,
@@ -23,7 +23,7 @@ from dee_appliance.kernel.e1.input import (
 )
 from dee_appliance.kernel.e1.plan import CHANNEL_OF
 from dee_appliance.runtime.compliance_acts import ACTS, Acts
-from dee_appliance.runtime.compliance_duties import Duties
+from dee_appliance.runtime.compliance_duties import Duties, SendAfter
 from dee_appliance.runtime.compliance_hours import Hours
 from dee_appliance.runtime.compliance_log import Words
 from dee_appliance.runtime.compliance_people import EVERY_CHANNEL, People
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from dee_appliance.runtime.compliance_rules import RuleSet
     from dee_appliance.runtime.reading import View
 
-SAID_NO = {"email.unsubscribed": "email", "email.complained": "email", "sms.stop": "sms"}
-"""Events by which a person opts out, and their channel."""
+SAID_NO = {name: str(meaning.channel) for name, meaning in EVENTS.items() if meaning.suppresses}
+"""Events by which a person opts out, and their channel. A bounce is nobody's word."""
 VERBS = ("pause", "resume", "cancel", "retry", "resolve", "skip", "task")
 
 
@@ -178,8 +178,16 @@ class Fold:
         self.hours.look(line, channel, self.people.person(contact), rules, table)
         kinds = self._kinds_asked(line, rules)
         for stop in self.people.standing(contact, channel, plan.plan, plan.purpose):
-            asked = stop.kind == "erasure" or stop.kind in kinds
-            self.duties.sent(line.seq, tick, channel, str(line.core.plan), stop, asked=asked)
+            after = SendAfter(
+                entry=line.seq,
+                utc=format_utc(tick),
+                channel=channel,
+                plan=str(line.core.plan),
+                way=stop.way,
+                opt_out=stop.entry,
+                asked=stop.kind == "erasure" or stop.kind in kinds,
+            )
+            self.duties.sent(after, plan.purpose)
 
     def _kinds_asked(self, line: Line, rules: RuleSet) -> list[str]:
         ladder = line.core.detail.get("gate")
@@ -243,7 +251,7 @@ class Fold:
                 self.added += inside and line.core.outcome == "added"
             case "erase", ContactErase() as value:
                 self._opt_out(line, cause, "erasure", "", inside=inside)
-                self.people.erase(value)
+                self.people.erase(line, value)
                 self.acts.erasure(line, cause)
             case "enroll", Enroll() as value:
                 self.people.enrolled(line, value)
@@ -300,11 +308,14 @@ class Fold:
         if not inside:
             return
         contact = self.people.about(cause)
+        known, asked = self.people.known_since(contact), cause.received
+        if isinstance(cause.value, SuppressionSet) and cause.value.since is not None and known is not None:
+            # Whoever opted out before this file knew of them was honoured elsewhere, or not.
+            asked = min(max(cause.value.since, known), cause.received)
         channels = (channel,) if channel else EVERY_CHANNEL
-        crossing = max(self.people.last_reached(contact, one) for one in channels) > cause.received
+        crossing = max(self.people.last_reached(contact, one) for one in channels) > asked
         places = self.people.person(contact).places
-        tick = line.core.tick
-        self.duties.took(way, channel, received=cause.received, tick=tick, places=places, crossing=crossing)
+        self.duties.took(way, channel, asked=asked, tick=line.core.tick, places=places, crossing=crossing)
 
     # ---- the file itself ----
 

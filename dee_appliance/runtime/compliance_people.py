@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dee_appliance.kernel.e1.happening import SAID
 from dee_appliance.kernel.e1.input import ConsentSet, ContactErase, ContactPut, Enroll, Event, SuppressionSet
 from dee_appliance.kernel.e1.rulebook import Places
 from dee_appliance.kernel.e1.rules.question import ADDRESS_OF
@@ -86,16 +87,21 @@ class People:
             tokens=dict(value.tokens),
             held=tuple(sorted([*(f"profile {name}" for name in facts.get("present", [])), *names])),
         )
-        self._replace(value.contact, person)
+        self._replace(value.contact, person, line.core.tick)
         for token in value.tokens.values():
             self._memory.tokens.put(token, (0, value.contact))
 
-    def erase(self, value: ContactErase) -> None:
+    def erase(self, line: Line, value: ContactErase) -> None:
         """A contact was erased: the tokens stay, so that an opt-out holds."""
         there = self.person(value.contact)
-        self._replace(value.contact, Person(tokens=there.tokens, erased=True))
+        self._replace(value.contact, Person(tokens=there.tokens, erased=True), line.core.tick)
 
-    def _replace(self, contact: str, person: Person) -> None:
+    def known_since(self, contact: str) -> int | None:
+        """Return the tick at which the contact came into the file, None for one that never did."""
+        found = self._memory.people.get(contact)
+        return None if found is None else found[0]
+
+    def _replace(self, contact: str, person: Person, tick: int) -> None:
         there = self._memory.people.get(contact)
         before = Person(erased=True) if there is None else _person_decoder.decode(there[1])
         self.known += before.erased - person.erased
@@ -103,7 +109,8 @@ class People:
             self.categories[name] -= 1
         for name in person.held:
             self.categories[name] = self.categories.get(name, 0) + 1
-        self._memory.people.put(contact, (0, _encoder.encode(person).decode()))
+        since = tick if there is None else there[0]
+        self._memory.people.put(contact, (since, _encoder.encode(person).decode()))
 
     def enrolled(self, line: Line, value: Enroll) -> None:
         """A run began."""
@@ -150,13 +157,14 @@ class People:
             self._memory.stops.pop(f"s/{subject}/{scope}")
 
     def _subjects(self, cause: Cause, scope: str) -> list[str]:
-        if isinstance(cause.value, SuppressionSet):
-            return [cause.value.subject]
-        contact = self.about(cause)
-        channel = scope.partition(":")[2]
-        kind = ADDRESS_OF.get(channel)  # type: ignore[call-overload]  # other scopes name no channel
-        token = self.person(contact).tokens.get(kind) if kind else None
-        return [one for one in (contact, token) if one]
+        """Whom it concerns: what is named; by a person's own words the person and its addresses in the scope too."""
+        contact, value = self.about(cause), cause.value
+        if isinstance(value, SuppressionSet) and value.reason not in SAID:
+            return [value.subject]
+        tokens = self.person(contact).tokens
+        channels = [one for one in EVERY_CHANNEL if scope in ("*", f"channel:{one}")]
+        named = [value.subject] if isinstance(value, SuppressionSet) else []
+        return [one for one in (*named, contact, *(tokens.get(ADDRESS_OF[one], "") for one in channels)) if one]
 
     def _stop(self, name: str, stop: Stop) -> None:
         self._stopped = True

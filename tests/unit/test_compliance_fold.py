@@ -25,7 +25,9 @@ from kernel_builder import (
 )
 
 from dee_appliance.kernel.e1 import input as inputs
+from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
+from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.kernel.e1.run import Permit
 from dee_appliance.runtime.compliance_fold import Fold
 from dee_appliance.runtime.compliance_log import LogReader, Memory
@@ -278,6 +280,52 @@ def test_an_opt_out_is_timed_from_its_receipt_and_measured_against_each_duty() -
             ("moon", 0, 0, "not measured"),
             ("ten-days", 2, 1, "not met"),
         ]
+
+
+def test_an_opt_out_that_was_asked_for_earlier_counts_from_then_as_far_as_the_file_knew_the_person() -> None:
+    with Story(MAIL, policy=ASKING) as story:
+        story.consent()
+        story.enroll()
+        story.later(2 * DAY_S)
+        story.sent()
+        story.later(3 * DAY_S)
+        for subject in (contact_id(0), token_of("email", 9)):
+            said = inputs.SuppressionSet(subject=subject, on=True, since=EPOCH - 900 * DAY_S, reason="unsubscribed")
+            received(story, said, 10)
+        (row,) = read(story).duties.opt_outs.values()
+        assert (row.count, row.longest_s, row.crossing) == (2, 5 * DAY_S, 1)
+        assert row.spans == {"within 10 days": 1, "within a minute": 1}
+
+
+def test_who_takes_back_an_opt_out_is_written_to_again() -> None:
+    with Story(plan_of(text(), text("again")), policy=policy_of()) as story:
+        story.enroll()
+        story.event("sms.stop")
+        story.event("sms.start")
+        story.sent("sms")
+        assert read(story).duties.after == []
+
+
+def test_the_duties_of_a_pack_count_while_it_is_in_use_and_where_it_concerns_the_contact() -> None:
+    duty = policies.DutyRule(id="us/soon", trigger="opt_out", within_s=60, jurisdictions=("US",), channels=("email",))
+    pack = policies.Pack(id="us", version="1", as_of="2026-11-23", notice="no advice", rules=(duty,))
+    with Story(MAIL, policy=policy_of(), contacts=5) as story:
+        for number, place in enumerate(("US", "US", "DE", "US", "US")):
+            facts: dict[str, object] = {"present": ["email"], "zones": {}, "jurisdictions": {"declared": [place]}}
+            story.admit(inputs.ContactPut(contact=contact_id(number), facts=facts))
+        digest, brought = story.document("pack", canonical(pack))
+        for number, name in ((0, ""), (1, "use"), (2, ""), (3, ""), (4, "retire")):
+            if name == "use":
+                story.admit(inputs.PackUse(pack="us", digest=digest), brought)
+            elif name == "retire":
+                story.admit(inputs.PackRetire(pack="us"))
+            channel: plans.Channel = "voice" if number == 3 else "email"
+            received(story, inputs.ConsentSet(contact=contact_id(number), channel=channel, granted=False), 3_600)
+        fold = read(story)
+        assert [(row.rule, row.cases, row.late, row.verdict) for row in fold.duties.rows()] == [
+            ("us/soon", 1, 1, "not met")
+        ]
+        assert [(one.kind, one.name, bool(one.until)) for one in fold.rules.timeline][-1] == ("pack", "us", True)
 
 
 def test_an_opt_out_that_nobody_needed_leaves_a_duty_without_a_case() -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_builder import DAY_S, HOUR_S, zone_body
+from kernel_builder import DAY_S, HOUR_S, hours, zone_body
 
 from dee_appliance.cli.pdf import Page, encode, width_of, wrapped
 from dee_appliance.cli.report_blocks import Block
 from dee_appliance.cli.report_writers import csv_text, markdown, pdf
 from dee_appliance.kernel.e1 import policy as policies
 from dee_appliance.kernel.e1.civil_time import CalendarEnded, Window, ZoneTable, open_at, parse_utc
+from dee_appliance.kernel.e1.rulebook import window_of
 from dee_appliance.runtime.compliance_duties import deadline, within_text
-from dee_appliance.runtime.compliance_hours import is_open
+from dee_appliance.runtime.compliance_hours import Hours, is_open
+from dee_appliance.runtime.compliance_log import Line
+from dee_appliance.runtime.compliance_people import Person
+from dee_appliance.runtime.compliance_rules import RuleSet
 
 TABLE = ZoneTable(msgspec.json.decode(zone_body()))
 
@@ -159,3 +164,63 @@ def test_a_row_longer_than_a_page_goes_on_on_the_next() -> None:
     assert document.count(b"/Type /Page ") > 1
     assert texts(document).count("word") == 4_000
     assert not re.search(rb" -\d+ Td", document)
+
+
+# -- which windows stand for whom ----------------------------------------------------------------------------------------
+
+NOON = parse_utc("2026-11-18T17:00:00Z")
+"""12:00 in New York, 17:00 in London, 22:30 in Kolkata."""
+OFFICE = hours()
+
+
+def outside(
+    tick: int, rule: policies.WindowRule, asked: tuple[str, ...] = ("window",), **person: Any
+) -> tuple[int, int]:
+    """How many sends at this tick were outside the window, and how many windows were lifted."""
+    ladder: list[object] = [[name, "pass"] for name in asked]
+    core = {"action": "call", "outcome": "dispatched", "tick": tick, "detail": {"gate": ladder}}
+    line = msgspec.convert({"core": core, "seq": 1, "input": {"seq": 1}}, Line)
+    looked = Hours()
+    rules = RuleSet({rule.id: rule}, ((rule, window_of(rule.hours, rule.guard_s)),))
+    looked.look(line, "voice", Person(**{"zones": ("America/New_York",), **person}), rules, TABLE)
+    (told,) = looked.channels.values()
+    return told.outside, told.exempt
+
+
+def window(**more: Any) -> policies.WindowRule:
+    return policies.WindowRule(id="window", hours=OFFICE, **more)
+
+
+@pytest.mark.parametrize(
+    ("tick", "rule", "person", "wanted"),
+    [
+        (NOON, window(), {}, 0),
+        (NOON - 4 * HOUR_S, window(), {}, 1),
+        (NOON + 6 * HOUR_S - 1, window(), {}, 0),
+        (NOON + 6 * HOUR_S, window(), {}, 1),
+        (NOON, window(), {"zones": ("America/New_York", "Asia/Kolkata")}, 1),
+        (NOON, window(), {"zones": ()}, 1),
+        (NOON, window(), {"zones": ("Mars/Olympus",)}, 1),
+        (NOON, window(zone="Asia/Kolkata"), {}, 1),
+        (NOON, window(personal=True), {"hours": [[(9 * HOUR_S, 12 * HOUR_S)]] * 7}, 1),
+        (NOON - 1, window(personal=True), {"hours": [[(9 * HOUR_S, 12 * HOUR_S)]] * 7}, 0),
+        (NOON + 5 * HOUR_S, window(guard_s=HOUR_S), {}, 1),
+        (NOON + 5 * HOUR_S - 1, window(guard_s=HOUR_S), {}, 0),
+        (NOON + 9 * HOUR_S, window(jurisdictions=("GB",)), {"jurisdictions": ("US",)}, 0),
+        (NOON + 9 * HOUR_S, window(jurisdictions=("US",)), {"jurisdictions": ("US-NY",)}, 1),
+        (NOON + 9 * HOUR_S, window(subscriber="individual"), {"subscriber": "business"}, 0),
+        (NOON + 9 * HOUR_S, window(effective_from="2026-11-19"), {}, 0),
+        (NOON + 9 * HOUR_S, window(effective_until="2026-11-19"), {}, 1),
+        (NOON + 13 * HOUR_S, window(effective_until="2026-11-19"), {}, 0),
+    ],
+)
+def test_a_send_is_outside_a_window_that_stands_for_it(
+    tick: int, rule: policies.WindowRule, person: dict[str, Any], wanted: int
+) -> None:
+    assert outside(tick, rule, **person) == (wanted, 0)
+
+
+def test_a_window_that_an_exemption_has_lifted_is_counted_as_such() -> None:
+    lifted = window(unless=(policies.Ground(consent="written"),))
+    assert outside(NOON + 9 * HOUR_S, lifted, asked=("address",)) == (0, 1)
+    assert outside(NOON + 9 * HOUR_S, lifted) == (1, 0)
