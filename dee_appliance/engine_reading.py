@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dee_appliance.replay.replay import ReplayReport
     from dee_appliance.replay.verify import VerifyReport
     from dee_appliance.runtime.clock import Clock
+    from dee_appliance.runtime.compliance_report import ComplianceReport
     from dee_appliance.runtime.reports_contact_export import ContactExport
     from dee_appliance.runtime.simulation import Simulated, SimulationOptions
     from dee_appliance.runtime.tz_table import ZonesReport
@@ -108,6 +109,15 @@ class EngineReading:
 
         with self.view() as view:
             return tz_show(view)
+
+    def compliance_report(self, since: int, until: int) -> ComplianceReport:
+        """Report on the ticks [since, until) from the log alone: sends, consents relied on, hours, opt-outs, duties, acts."""
+        from dee_appliance.runtime.compliance_report import compliance_report  # noqa: PLC0415 - only used here
+        from dee_appliance.store.state_dir import StateDir  # noqa: PLC0415
+
+        with self.view() as view:
+            tip = (self._state_dir or StateDir()).read_tip(view.lineage)
+            return compliance_report(view, since, until, tip=tip)[0]
 
     def verify(self, *, untrusted: bool = False, progress: Callable[[int, int], None] | None = None) -> VerifyReport:
         """Check every hash, link and document, and the tip outside the file. The report says what it did not cover."""

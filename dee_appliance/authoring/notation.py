@@ -69,9 +69,9 @@ def parse_money(text: str) -> int:
 
 def format_money(micros: int, currency: str) -> str:
     """Write micro-units with at least two decimals, as in "250.00 USD"."""
-    whole, part = divmod(micros, MICROS)
+    whole, part = divmod(abs(micros), MICROS)
     decimals = f"{part:06d}".rstrip("0").ljust(2, "0")
-    return f"{whole}.{decimals} {currency}"
+    return f"{'-' if micros < 0 else ''}{whole}.{decimals} {currency}"
 
 
 def parse_weekdays(text: str) -> tuple[int, ...]:

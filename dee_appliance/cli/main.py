@@ -44,6 +44,7 @@ COMMANDS: Table = {
         {
             "show": "policy:show",
             "set": "policy:set_",
+            "report": "policy_report:report",
             "pack": (
                 "Compliance packs: rules from one legal source.",
                 {
@@ -58,7 +59,10 @@ COMMANDS: Table = {
         },
     ),
     "tz": ("The time-zone table that the file decides by.", {"show": "tz:show", "update": "tz:update"}),
-    "budget": ("What the budgets have left.", {"show": "budget:show"}),
+    "budget": (
+        "What the budgets have left, and what a send costs.",
+        {"show": "budget:show", "estimate": "budget:estimate"},
+    ),
     "plan": (
         "Plans: checked, published, drawn, compared.",
         {

@@ -43,7 +43,7 @@ def verify(session: Session, *, state: bool, untrusted: bool, export_file: Path 
         return
     from dee_appliance.replay.verify import verify as check
 
-    tip = None if untrusted else _remembered(session)
+    tip = None if untrusted else remembered(session)
     with session.progress("entries") as progress:
         report = check(session.path, tip=tip, untrusted=untrusted, progress=progress)
     _show(session, report, covered_next=state)
@@ -54,8 +54,8 @@ def verify(session: Session, *, state: bool, untrusted: bool, export_file: Path 
         _verify_state(session, untrusted=untrusted)
 
 
-def _remembered(session: Session) -> Tip | None:
-    """The tip of this file on this machine; a file too damaged to be opened has none."""
+def remembered(session: Session) -> Tip | None:
+    """Return the tip of this file on this machine; a file too damaged to be opened has none."""
     from dee_appliance.store.state_dir import StateDir
 
     try:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.kernel.e1.civil_time import DAY_S, civil_from_days
+from dee_appliance.runtime.reports_budget import ReportQueries, budget_counters
+from dee_appliance.runtime.reports_log import EVERYTHING
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
@@ -89,12 +91,17 @@ def read_forecast(view: View, first: int, plan: str, spent: dict[str, int]) -> F
 
 
 def spent_micros(view: View) -> dict[str, int]:
-    """Return what each budget of the file has settled and reserved so far, by rule."""
+    """Return what each budget of the policy, the packs and the plans has settled and reserved so far, by rule.
+
+    A budget has a counter for each channel or plan that it is kept for, and a bucket for each of its periods: all of them
+    together.
+    """
     spent: dict[str, int] = {}
-    for rule in view.state.policy()[0].rules:
-        if getattr(rule, "limit_micros", None) is not None:
-            settled, reserved = view.state.buckets.read((rule.id, "total"))
-            spent[rule.id] = settled + reserved
+    for rule, counter in budget_counters(view):
+        buckets = view.database.execute(
+            load_queries(ReportQueries, "report").select_recent_buckets, (counter, EVERYTHING)
+        )
+        spent[rule] = spent.get(rule, 0) + sum(settled + reserved for _, settled, reserved in buckets)
     return spent
 
 

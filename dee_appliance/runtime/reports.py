@@ -4,7 +4,7 @@ Each function takes an open View and gives a frozen struct (or a stream of them)
 writes, decides or prints. Where a report is made:
 
     status        is the file armed, does it move, what needs a person            reports_status
-    budget_show   budgets and daily limits                                        reports_budget
+    budget_show   budgets, daily limits and rates                                 reports_budget, reports_burn
     log, follow   entries by run, contact, action and time                        reports_log
     select_runs   runs by status, plan, contact, reason and time                  reports_runs
     run_show      one run: timeline, next action, evidence                        reports_run, reports_timeline, reports_next
@@ -20,7 +20,7 @@ about a contact) is in reports_contact_export and reports_messages, `tz_show` an
 from __future__ import annotations
 
 from dee_appliance.runtime.gate_words import ConsentRelied
-from dee_appliance.runtime.reports_budget import BudgetReport, BudgetRow, LimitRow, budget_show
+from dee_appliance.runtime.reports_budget import BudgetReport, BudgetRow, LimitRow, RateRow, budget_show
 from dee_appliance.runtime.reports_contacts import (
     ContactReport,
     ContactRow,
@@ -67,6 +67,7 @@ __all__ = [
     "LogLine",
     "Moment",
     "NextAction",
+    "RateRow",
     "Refusal",
     "RunEvidence",
     "RunFilter",

@@ -29,6 +29,7 @@ READING = {
     "suppress check": ["fay@example.com"],
     "suppress list": [],
     "budget show": [],
+    "policy report": ["--from", "2026-11-18", "--to", "2026-11-30"],
 }
 LOG_LINE = re.compile(
     r"\[tick \d+\] (step:[a-z0-9/_-]+|run:run_[a-z2-7]{20}|contact:c_[a-z2-7]{26}|file)"

@@ -248,6 +248,7 @@ READING = [
     "plan list",
     "plan schema",
     "plan show sales-outreach",
+    "policy report --from 2026-01-01 --to 2026-12-31 --format csv",
     "policy show",
     "run list --json",
     "status",

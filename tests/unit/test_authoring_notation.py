@@ -93,6 +93,8 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 def test_a_written_amount_reads_back_as_itself(micros: int) -> None:
     amount, currency = format_money(micros, "USD").split(" ")
     assert (parse_money(amount), currency) == (micros, "USD")
+    if micros:
+        assert format_money(-micros, "USD") == f"-{amount} USD"
 
 
 @pytest.mark.parametrize(
