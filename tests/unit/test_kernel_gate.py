@@ -396,6 +396,17 @@ def test_the_longest_prefix_sets_the_price_and_no_price_denies() -> None:
         assert story.status() == "FAILED(denied:no_rate)"
 
 
+def test_where_a_longer_prefix_may_fit_the_dearer_price_is_reserved() -> None:
+    """Of a number its first digits are known and no more: a budget must hold whichever price it turns out to be."""
+    rates = tuple(
+        policies.Rate(channel="voice", micros=micros, prefix=prefix)
+        for prefix, micros in (("+1206", 30), ("+12065", 90), ("+12067", 10))
+    )
+    with queued(plan_of(call(max_duration_s=60)), policy=policy_of(budget(1_000), rates=rates)) as story:
+        story.sent("voice")
+        assert story.counter("budget") == (0, 90)
+
+
 def test_a_budget_in_another_currency_than_the_prices_denies() -> None:
     with queued(plan_of(email()), policy=policy_of(budget(1_000, currency="EUR"))) as story:
         story.pull()

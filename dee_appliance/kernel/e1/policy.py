@@ -322,10 +322,18 @@ def _rules_of_plan(plan: Plan) -> list[Rule]:
 
 
 def estimate_micros(policy: Policy, channel: Channel, prefix: str, units: int) -> int | None:
-    """Return the price of `units` on this channel to this destination prefix, or None if the rate card has no rate for it."""
+    """Return the price of `units` on this channel to this destination prefix, or None if the rate card has no rate for it.
+
+    Of a number only the first digits are known. Where a longer prefix of the rate card may fit it, the dearer price is reserved.
+    """
     best: Rate | None = None
+    dearest = 0
     for rate in policy.rates:
-        matches = rate.channel == channel and prefix.startswith(rate.prefix)
-        if matches and (best is None or len(rate.prefix) > len(best.prefix)):
-            best = rate
-    return None if best is None else best.micros * units
+        if rate.channel != channel:
+            continue
+        if prefix.startswith(rate.prefix):
+            if best is None or len(rate.prefix) > len(best.prefix):
+                best = rate
+        elif prefix and rate.prefix.startswith(prefix):
+            dearest = max(dearest, rate.micros)
+    return None if best is None else max(best.micros, dearest) * units
