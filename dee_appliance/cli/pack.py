@@ -83,11 +83,13 @@ def use(session: Session, *, pack: str, preview: bool) -> None:
 
 def _needs_lines(needs: PackNeeds) -> list[str]:
     lines = [
-        f"! nobody has recorded the fact {one.name}: refused for the want of it by {_rules(one.rules)}"
+        f"! nobody has recorded {one.name} (dee fact set), for the want of which sends are refused by {_rules(one.rules)}"
         for one in needs.facts
     ]
     lines += [
-        f"! the list {one.name} is not loaded: refused for the want of it by {_rules(one.rules)}" for one in needs.lists
+        f"! the list {one.name} is not loaded (dee suppress import), for the want of which sends are refused by "
+        f"{_rules(one.rules)}"
+        for one in needs.lists
     ]
     if needs.nowhere:
         contacts = f"{needs.nowhere:,} of {needs.contacts:,} contacts"

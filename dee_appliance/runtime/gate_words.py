@@ -287,21 +287,25 @@ def _version(used: list[object], tick: int) -> str:
 
 
 def _facts(rule: FactRule, verdict: str, asked: Asked) -> str:
+    """Which facts are recorded and by which entries; of a pass, what it rests on."""
     seen = asked.saw.get("facts")
     recorded = {str(one[0]): one for one in seen} if isinstance(seen, list) else {}
-    told = []
-    for ground in rule.require:
-        if ground.fact in recorded:
-            _, value, entry = recorded[ground.fact]
-            told.append(f"{ground.fact} is recorded{'' if value else ' as not so'} (entry {entry})")
-        elif ground.fact:
-            told.append(f"nobody has recorded whether {ground.fact}")
+    there = [ground for ground in rule.require if ground.fact in recorded]
     others = tuple(ground for ground in rule.require if not ground.fact)
-    if others and verdict == "pass":
-        return ", ".join(told) or grounds_words(others)
-    if others:
-        told.append(f"not so: {grounds_words(others)}")
-    return ", ".join(told)
+    if verdict == "pass":
+        holding = [ground for ground in there if recorded[ground.fact][1] == ground.holds]
+        return ", ".join(_recorded(*recorded[ground.fact]) for ground in holding) or grounds_words(others)
+    told = [_recorded(*recorded[ground.fact]) for ground in there]
+    told += [
+        f"nobody has recorded whether {ground.fact}"
+        for ground in rule.require
+        if ground.fact and ground.fact not in recorded
+    ]
+    return ", ".join((*told, *([f"not so: {grounds_words(others)}"] if others else [])))
+
+
+def _recorded(name: str, value: object, entry: object) -> str:
+    return f"{name} is recorded{'' if value else ' as not so'} (entry {entry})"
 
 
 def _missing(rule: ContentRule, values: dict[str, object]) -> str:
