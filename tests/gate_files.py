@@ -10,6 +10,7 @@ from pathlib import Path
 from report_files import NOTHING_BY_ITSELF, START
 
 from dee_appliance import Engine
+from dee_appliance.kernel.e1.plan import Channel
 from dee_appliance.runtime.importing import ConsentGrant
 
 HOUR_S, DAY_S = 3_600, 86_400
@@ -203,7 +204,7 @@ outcome = "done"
 
 
 def make_gate_file(
-    folder: Path, *, policy: str = POLICY, consents: tuple[str, ...] = ("email", "sms", "voice")
+    folder: Path, *, policy: str = POLICY, consents: tuple[Channel, ...] = ("email", "sms", "voice")
 ) -> Engine:
     """Make the file: contacts with consent on these channels, nobody enrolled, no pack in use."""
     texts = {

@@ -192,7 +192,8 @@ def list_(session: Session) -> None:
     newer = [row.pack for row in rows if row.newer]
     if newer:
         session.out.line()
-        session.out.line(f"the program ships another version of {', '.join(newer)}: dee policy pack diff {newer[0]} …")
+        compare = f"dee policy pack diff {newer[0]} {newer[0]}"
+        session.out.line(f"the program ships another version of {', '.join(newer)}: {compare}")
 
 
 def _in_use(row: PackRow) -> str:

@@ -9,7 +9,7 @@ from gate_files import DAY_S, HOUR_S, PACK, make_gate_file
 from report_files import START, serve_until
 
 from dee_appliance import Engine
-from dee_appliance.runtime.reports import Moment, Rung, RunFilter, select_runs
+from dee_appliance.runtime.reports import Moment, RunFilter, Rung, select_runs
 
 FLORIDA = "Mon-Sun 08:00-20:00 in America/New_York (Wed 06:06:40)"
 

@@ -79,9 +79,11 @@ SAID: dict[str, tuple[Rule, str]] = {
             personal=True,
             guard_s=300,
         ),
-        "Mon-Fri 09:00-18:00 on the clock of Europe/Paris, shorter on 2026-12-24, closed on 2026-12-25, 2027-01-01, 2027-04-02, "
-        "2027-05-01 and 1 more date, refused after 2027-12-31, where its calendar ends, and within the hours that the contact "
-        "has named, nothing begins in the last 5m",
+        (
+            "Mon-Fri 09:00-18:00 on the clock of Europe/Paris, shorter on 2026-12-24, closed on 2026-12-25, 2027-01-01, "
+            "2027-04-02, 2027-05-01 and 1 more date, refused after 2027-12-31, where its calendar ends, and within the "
+            "hours that the contact has named, nothing begins in the last 5m"
+        ),
     ),
     "cap": (
         CapRule(id="r", limit=3, counts=("voice", "sms"), seconds=86_400, excluded_outcomes=("busy",)),
