@@ -21,6 +21,8 @@ SAID = {
     "sms.stop": ("sms", "unsubscribed"),
 }
 STRENGTH = ("bounced", "complained", "unsubscribed")
+PERSONAL = ("complained", "unsubscribed")
+"""What a person has said holds for the person and the address, whoever writes it down."""
 TALLIED = ("email.delivered", "email.bounced", "email.complained", "sms.delivered", "call.answered", "call.abandoned")
 HAPPENS = {"call.abandoned": "abandoned", "contact.conversation": "conversation", "contact.refused": "refusal"}
 Entry = dict[str, Any]
@@ -187,10 +189,17 @@ class Books:
 
     def _suppression(self, payload: Payload, seq: int) -> None:
         subject, scope = payload["subject"], payload.get("scope", "*")
-        if payload["on"]:
-            self.suppressed[subject, scope] = (payload.get("reason", "operator"), seq)
-            return
         contact = subject if subject.startswith("c_") else self.owner.get(subject, "")
+        if payload["on"]:
+            reason = payload.get("reason", "operator")
+            self.suppressed[subject, scope] = (reason, seq)
+            if reason in PERSONAL and contact in self.people:
+                self.suppressed[contact, scope] = (reason, seq)
+                for channel, kind in model.ADDRESS.items():
+                    token = self.people[contact].tokens.get(kind)
+                    if token and scope in ("*", f"channel:{channel}"):
+                        self.suppressed[token, scope] = (reason, seq)
+            return
         for name in self.names(contact) if contact else {subject}:
             self.suppressed.pop((name, scope), None)
 
@@ -199,6 +208,11 @@ class Books:
     def _event(self, payload: Payload, tick: int, entries: list[Entry], about: About | None) -> None:
         name, contact = payload["name"], about.contact if about is not None else payload["contact"]
         self._opt_out(payload, tick, contact, about, entries)
+        if name == "sms.start":
+            own = [(subject, "channel:sms") for subject in self.names(contact)]
+            for key in own:
+                if self.suppressed.get(key, ("", 0))[0] == "unsubscribed":
+                    del self.suppressed[key]
         told = next(one for one in entries if one["core"]["action"] == "event")
         if name in HAPPENS:
             key = ("", 0) if about is None else (payload["send_key"], about.attempt)

@@ -278,7 +278,8 @@ def suppress(campaign: Campaign) -> None:
     subject = rng.choice([rng.choice(campaign.contacts), f"email-{rng.randint(1, campaign.tokens)}", "nobody"])
     scope = rng.choice(["*", "channel:email", "channel:voice", "plan:plan0", "list:regulator"])
     campaign.suppressed.append((subject, scope))
-    campaign.admit(inputs.SuppressionSet(subject=subject, on=True, scope=scope))
+    reason = rng.choice(["operator", "operator", "complained", "unsubscribed"])
+    campaign.admit(inputs.SuppressionSet(subject=subject, on=True, scope=scope, reason=reason))
 
 
 def erase(campaign: Campaign) -> None:
