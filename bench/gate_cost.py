@@ -194,7 +194,8 @@ class File:
         for name in sorted(
             {name for rule in rules if isinstance(rule, policies.SuppressionRule) for name in rule.lists}
         ):
-            self.admit(inputs.ListUse(list=name, version=1, as_of=START, count=0))
+            self.admit(inputs.ListAdd(list=name, version=1, tokens=tuple(f"{name}-{number}" for number in range(500))))
+            self.admit(inputs.ListUse(list=name, version=1, as_of=START, count=500))
 
     def _contact(self, number: int, situation: Situation) -> None:
         code, zone = PLACES[number % len(PLACES)]
@@ -223,7 +224,7 @@ class File:
         rows = (
             (
                 contact_id(number),
-                START - (attempt + 1) * 14 * DAY_S + number,
+                START - (attempt * 14 + 3) * DAY_S - number,
                 number * each + attempt,
                 situation.channel,
                 body,
