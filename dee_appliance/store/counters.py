@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.kernel.e1.rules.rate import second
+from dee_appliance.kernel.e1.rules.shared import SPAN
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class CounterQueries(msgspec.Struct, frozen=True, kw_only=True):
     insert_counter: str
     select_counter: str
     select_recent: str
+    select_sum: str
 
 
 class Counters:
@@ -37,6 +39,8 @@ class Counters:
         self._queries = load_queries(CounterQueries, "counter")
         self._kept: dict[Key, tuple[int, int]] = {}
         self._changed: dict[Key, None] = {}
+        self._sums: dict[str, dict[str, tuple[int, int]]] = {}
+        """By counter: the sums over spans of dates that were asked for since it last changed."""
         self._recent: dict[str, tuple[int, dict[int, int]]] = {}
         """By counter of a rate that was asked for: after which second it is known, and sends by second, oldest first."""
 
@@ -44,6 +48,7 @@ class Counters:
         """Drop what was read and what was not written, after a rollback."""
         self._kept.clear()
         self._changed.clear()
+        self._sums.clear()
         self._recent.clear()
 
     def recent(self, name: str, since: int) -> tuple[tuple[int, int], ...]:
@@ -60,12 +65,25 @@ class Counters:
         return tuple(kept.items())
 
     def read(self, key: Key) -> tuple[int, int]:
-        """Return (settled, reserved) of a bucket; a missing one is (0, 0)."""
+        """Return (settled, reserved) of a bucket, or of a span of dates together; what is missing is (0, 0)."""
         kept = self._kept.get(key)
         if kept is None:
+            name, bucket = key
+            if SPAN in bucket:
+                return self._sum(name, bucket)
             row = self._database.one(self._queries.select_counter, key)
             kept = self._kept[key] = (0, 0) if row is None else (row[0], row[1])
         return kept
+
+    def _sum(self, name: str, span: str) -> tuple[int, int]:
+        sums = self._sums.setdefault(name, {})
+        found = sums.get(span)
+        if found is None:
+            self.flush()
+            first, last = span.split(SPAN)
+            row = self._database.one(self._queries.select_sum, (name, first, last))
+            found = sums[span] = (0, 0) if row is None else (row[0], row[1])
+        return found
 
     def add(self, change: CounterChange) -> None:
         """Add to a bucket."""
@@ -73,6 +91,7 @@ class Counters:
         settled, reserved = self.read(key)
         self._kept[key] = (settled + change.settled, reserved + change.reserved)
         self._changed[key] = None
+        self._sums.pop(change.name, None)
         recent = self._recent.get(change.name)
         if recent is not None:
             tick, kept = int(change.bucket), recent[1]

@@ -10,3 +10,7 @@ ON CONFLICT (name, bucket) DO UPDATE SET settled = excluded.settled, reserved = 
 -- name: select_recent
 -- The seconds of a rate in which something was sent.
 SELECT bucket, settled FROM counter WHERE name = ? AND bucket >= ? ORDER BY bucket;
+
+-- name: select_sum
+-- What a counter comes to over a span of dates.
+SELECT coalesce(sum(settled), 0), coalesce(sum(reserved), 0) FROM counter WHERE name = ? AND bucket BETWEEN ? AND ?;

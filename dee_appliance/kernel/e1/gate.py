@@ -32,7 +32,6 @@ from dee_appliance.kernel.e1.policy import (
     Rule,
     SuppressionRule,
     WindowRule,
-    kind_of_rule,
 )
 from dee_appliance.kernel.e1.rules import (
     budget,
@@ -131,12 +130,10 @@ def ask_gate(question: Question, *, guests: tuple[str, ...] | None, stale: bool)
     answers: list[Answer] = [("address", "address", _ask_address(question))]
     if guests is not None:
         answers.append(("trial", "trial", _ask_trial(question, guests)))
-    asked: list[Rule] = []
-    for rule in question.book.concerning(question.places):
-        answer = _ask_rule(rule, question)
+    for rule, identity, kind, plain in question.book.rungs(question.places):
+        answer = _ASK[type(rule)](rule, question) if plain else _ask_rule(rule, question)
         if answer is not None:
-            asked.append(rule)
-            answers.append((rule.id, kind_of_rule(rule), answer))
+            answers.append((identity, kind, answer))
     answers.append(("send_by", "send_by", RuleAnswer(verdict="hold", reason="stale") if stale else PASS))
     verdict = _combine(answers)
     if verdict.result == "hold" and verdict.kind in ("window", "cap"):
@@ -167,8 +164,9 @@ def _ask_rule(rule: Rule, question: Question) -> RuleAnswer | None:
                 return None
         except (UnknownZone, OutOfRange):
             return UNKNOWN_DATE
-    if rule.unless and any(holds(ground, question) for ground in rule.unless):
-        return None
+    for ground in rule.unless:
+        if holds(ground, question):
+            return None
     if rule.jurisdictions and not question.places.jurisdictions:
         return UNKNOWN_PLACE
     return _ASK[type(rule)](rule, question)
@@ -279,6 +277,8 @@ def _seen(answers: list[Answer]) -> dict[str, object]:
     """Put what the rules saw side by side: lists of the same name are joined."""
     saw: dict[str, object] = {}
     for _, _, answer in answers:
+        if not answer.saw:
+            continue
         for key, value in answer.saw.items():
             there = saw.get(key)
             saw[key] = [*there, *value] if isinstance(there, list) and isinstance(value, list) else value

@@ -122,7 +122,7 @@ def _touch_contact(turn: Turn, what: str) -> None:
 
 
 def _tally_once(turn: Turn, event: str, run: Run, attempt: Attempt) -> None:
-    """Count an event of an attempt that was not told of it before: providers say the same thing twice, in other words."""
+    """Count an event of a send once, however often and of whichever of its attempts it is told."""
     attempt = turn.about() or attempt
     if event in TALLIED and event not in attempt.tallied:
         turn.put_attempt(replace(attempt, tallied=(*attempt.tallied, event)))

@@ -10,7 +10,7 @@ from msgspec import field
 
 from dee_appliance.kernel.e1.civil_time import Window, ZoneTable, day_start, guarded, parse_iso_date
 from dee_appliance.kernel.e1.plan import Hours
-from dee_appliance.kernel.e1.policy import CapRule, ContentRule, Policy, Rule, SuppressionRule, WindowRule
+from dee_appliance.kernel.e1.policy import CapRule, ContentRule, Policy, Rule, SuppressionRule, WindowRule, kind_of_rule
 from dee_appliance.kernel.e1.run import Contact, Frozen, ListInUse, Touch
 
 DAY_S = 86_400
@@ -58,6 +58,10 @@ def _merged(known: object) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+Rung = tuple[Rule, str, str, bool]
+"""A rule, its id, its kind, and whether it is asked whatever else is so."""
+
+
 class Rulebook:
     """What must be passed by a send of one plan on one channel, in the order of asking.
 
@@ -65,7 +69,9 @@ class Rulebook:
     lists that are asked; `texts` must be looked for in the message.
     """
 
-    __slots__ = ("_concerning", "_in_force", "history_s", "lists", "reads_content", "rules", "texts", "windows")
+    __slots__ = (
+        "_concerning", "_in_force", "_rungs", "history_s", "lists", "open_now", "reads_content", "rules", "texts", "windows",
+    )  # fmt: skip
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
@@ -78,6 +84,9 @@ class Rulebook:
         self.lists = tuple(sorted(dict.fromkeys(lists)))
         self._concerning: dict[tuple[tuple[str, ...], str], tuple[Rule, ...]] = {}
         self._in_force: dict[tuple[str, tuple[str, ...], str], tuple[int | None, int | None]] = {}
+        self.open_now: dict[tuple[str, tuple[str, ...], str, int], object] = {}
+        """What windows have answered, by rule, zones, zone table and tick: the same for everybody in the same zones."""
+        self._rungs: dict[tuple[tuple[str, ...], str], tuple[Rung, ...]] = {}
 
     def concerning(self, places: Places) -> tuple[Rule, ...]:
         """Return the rules that concern somebody of these places, on whatever day."""
@@ -88,6 +97,18 @@ class Rulebook:
                 self._concerning.clear()
             rules = self._concerning[key] = tuple(rule for rule in self.rules if concerns(rule, places))
         return rules
+
+    def rungs(self, places: Places) -> tuple[Rung, ...]:
+        """Return the rules that concern somebody of these places as the gate asks them."""
+        key = (places.jurisdictions, places.subscriber)
+        rungs = self._rungs.get(key)
+        if rungs is None:
+            if len(self._rungs) >= 1000:
+                self._rungs.clear()
+            rungs = self._rungs[key] = tuple(
+                (rule, rule.id, kind_of_rule(rule), _is_plain(rule, places)) for rule in self.concerning(places)
+            )
+        return rungs
 
     def in_force(self, rule: Rule, zones: ZoneTable, places: Places, utc: int) -> bool:
         """Tell whether the rule is in force at an instant, by the local date in any of the zones."""
@@ -108,6 +129,12 @@ class Rulebook:
                 self._in_force.clear()
             self._in_force[key] = bounds
         return bounds
+
+
+def _is_plain(rule: Rule, places: Places) -> bool:
+    """Tell whether nothing has to be looked at before the rule is asked: no date, no exemption, no unknown place."""
+    dated = bool(rule.effective_from or rule.effective_until)
+    return not dated and not rule.unless and not (rule.jurisdictions and not places.jurisdictions)
 
 
 def _dates(zones: ZoneTable, names: tuple[str, ...], date: str) -> list[int]:

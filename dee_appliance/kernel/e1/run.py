@@ -216,7 +216,7 @@ class Attempt(Frozen, frozen=True, kw_only=True):
     cost: int | None = None
     """What was settled for it, in micro-units."""
     tallied: tuple[str, ...] = ()
-    """The events of it that have been counted for ratios."""
+    """The events of the send that have been counted for ratios."""
 
 
 class Consent(Frozen, frozen=True, kw_only=True):

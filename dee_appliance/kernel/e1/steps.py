@@ -198,6 +198,7 @@ def intend(turn: Turn, run: Run, *, attempt: int, resend: bool = False) -> Run:
             ready=turn.tick,
             entered=run.entered,
             resends=resends,
+            tallied=before.tallied if before is not None and before.send_key == key else (),
         )
     )
     return turn.put(replace(run, block="queue", due=None, send=key, attempt=attempt))

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dee_appliance.kernel.e1.civil_time import DAY_S
 from dee_appliance.kernel.e1.policy import RatioRule
 from dee_appliance.kernel.e1.rules.question import Question, RuleAnswer
-from dee_appliance.kernel.e1.rules.shared import date_of, queue_of, tally
+from dee_appliance.kernel.e1.rules.shared import date_of, queue_of, tallies
 
 PER = 10_000
 
 
 def counters_of(rule: RatioRule, plan: str, tick: int) -> list[tuple[str, str]]:
-    """Return the tallies that the rule reads: each event on each of its days."""
-    today = tick // DAY_S
-    scope = plan if rule.scope == "plan" else ""
-    events = (*rule.numerator, *rule.denominator)
-    return [tally(event, scope, today - back) for event in events for back in range(rule.days)]
+    """Return the tallies that the rule reads: each event over all of its days."""
+    return [_tally(rule, event, plan, tick) for event in (*rule.numerator, *rule.denominator)]
 
 
 def ask(rule: RatioRule, question: Question) -> RuleAnswer:
@@ -30,6 +27,10 @@ def ask(rule: RatioRule, question: Question) -> RuleAnswer:
 
 
 def _sum(rule: RatioRule, events: tuple[str, ...], question: Question) -> int:
-    today = question.tick // DAY_S
-    scope = question.plan.plan if rule.scope == "plan" else ""
-    return sum(question.counters[tally(event, scope, today - back)][0] for event in events for back in range(rule.days))
+    counters, plan, tick = question.counters, question.plan.plan, question.tick
+    return sum([counters[_tally(rule, event, plan, tick)][0] for event in events])
+
+
+def _tally(rule: RatioRule, event: str, plan: str, tick: int) -> tuple[str, str]:
+    today = tick // DAY_S
+    return tallies(event, plan if rule.scope == "plan" else "", today - rule.days + 1, today)

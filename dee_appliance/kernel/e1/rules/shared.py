@@ -18,6 +18,9 @@ from dee_appliance.kernel.e1.policy import BudgetRule, DailyLimitRule, RateRule,
 from dee_appliance.kernel.e1.rules.question import Question
 from dee_appliance.kernel.e1.run import plan_scope
 
+SPAN = "/"
+"""Between the first and the last bucket of several dates that are read as one sum."""
+
 SharedRule = RatioRule | DailyLimitRule | RateRule | BudgetRule
 
 
@@ -58,6 +61,11 @@ def date_of(days: int) -> str:
 def tally(event: str, plan: str, day: int) -> tuple[str, str]:
     """Return name and bucket of the count of an event on a UTC day, of the whole file or of one plan."""
     return (f"tally/{event}:{plan}" if plan else f"tally/{event}"), date_of(day)
+
+
+def tallies(event: str, plan: str, first: int, last: int) -> tuple[str, str]:
+    """Return name and span of buckets of the counts of an event on all UTC days from the first to the last."""
+    return (f"tally/{event}:{plan}" if plan else f"tally/{event}"), f"{date_of(first)}{SPAN}{date_of(last)}"
 
 
 def queue_of(rule: SharedRule, question: Question) -> str:

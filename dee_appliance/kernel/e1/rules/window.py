@@ -15,6 +15,9 @@ from dee_appliance.kernel.e1.civil_time import (
 from dee_appliance.kernel.e1.policy import WindowRule
 from dee_appliance.kernel.e1.rules.question import Question, RuleAnswer
 
+KEPT = 100
+"""How many answers are kept: many sends ask at the same tick, in few zones."""
+
 HORIZON_S = 14 * 86_400
 """A window that does not open within 14 days is as good as closed: the send is denied, not parked for ever."""
 
@@ -26,6 +29,18 @@ def ask(rule: WindowRule, question: Question) -> RuleAnswer:
     zones = _zones(rule, question)
     if not zones:
         return RuleAnswer(verdict="deny", reason="unknown_zone")
+    if rule.personal:
+        return _looked_up(rule, question, zones)
+    kept, key = question.book.open_now, (rule.id, zones, question.zones.digest, question.tick)
+    answer = kept.get(key)
+    if not isinstance(answer, RuleAnswer):
+        if len(kept) >= KEPT:
+            kept.clear()
+        answer = kept[key] = _looked_up(rule, question, zones)
+    return answer
+
+
+def _looked_up(rule: WindowRule, question: Question, zones: tuple[str, ...]) -> RuleAnswer:
     values: dict[str, object] = {"zones": list(zones)}
     saw: dict[str, object] = {"zones": question.zones.digest}
     try:
