@@ -338,7 +338,7 @@ def test_suppression_is_told_for_whoever_is_asked_about(dee: Terminal) -> None:
         dee.text("suppress", "check", "new@example.com")
         == "✔ new@example.com, no contact of this file, is not suppressed\n"
     )
-    assert len(dee.text("suppress", "list", "--reason", "unsubscribed").splitlines()) == 2
+    assert len(dee.text("suppress", "list", "--reason", "unsubscribed").splitlines()) == 3  # the person, and the address
 
 
 def test_consent_is_told_with_its_history(dee: Terminal) -> None:
