@@ -333,10 +333,11 @@ def test_suppression_is_told_for_whoever_is_asked_about(dee: Terminal) -> None:
         dee.text("suppress", "check", "new@example.com")
         == "✔ new@example.com, no contact of this file, is not suppressed\n"
     )
-    assert len(dee.text("suppress", "list", "--reason", "unsubscribed").splitlines()) == 2
+    # The person, and the address: what people say concerns both.
+    assert len(dee.text("suppress", "list", "--reason", "unsubscribed").splitlines()) == 3
 
 
 def test_consent_is_told_with_its_history(dee: Terminal) -> None:
     text = dee.text("consent", "show", "K-5")
     assert "✘ email for every purpose: revoked, from letter-7, entry" in text
-    assert "granted email for every purpose, from import" in text
+    assert "granted email for every purpose (express), from import" in text
