@@ -115,7 +115,7 @@ def _person(found: ContactExport) -> Iterator[str]:
         ((_moment(one.at), one.what, _value(one.attributes), _value(one.facts), one.entry) for one in found.changes),
     )
     yield from _table(
-        "Earlier versions that are kept",
+        "Earlier versions, and what the person wrote",
         ("since", "field", "value"),
         ((_moment(one.at), one.field, _value(one.value)) for one in found.earlier),
     )
@@ -140,9 +140,20 @@ def _permissions(found: ContactExport) -> Iterator[str]:
     )
     yield from _table(
         "History of consent",
-        ("when", "what", "channel", "purpose", "class", "source", "entry"),
+        ("when", "what", "channel", "purpose", "class", "basis", "obtained", "source", "evidence", "entry"),
         (
-            (_moment(one.at), one.outcome, one.channel, _purpose(one.purpose), one.consent_class, one.source, one.entry)
+            (
+                _moment(one.at),
+                one.outcome,
+                one.channel,
+                _purpose(one.purpose),
+                one.consent_class,
+                one.basis,
+                _moment(one.obtained),
+                one.source,
+                "" if one.evidence is None else one.evidence.text or one.evidence.state,
+                one.entry,
+            )
             for one in found.consent_history
         ),
     )

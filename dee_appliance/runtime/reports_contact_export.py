@@ -21,7 +21,7 @@ from dee_appliance.runtime.reports_permission import ConsentChange, consent_show
 from dee_appliance.runtime.reports_runs import RunFilter, RunRow, find_run, select_runs
 from dee_appliance.runtime.reports_timeline import Teller, plan_of_label
 from dee_appliance.runtime.reports_view import Instant, Times, one_moment
-from dee_appliance.store.vault import refused_field
+from dee_appliance.store.vault import REPLY, refused_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ NOT_COVERED = (
 
 
 class KeptValue(msgspec.Struct, frozen=True, kw_only=True):
-    """An earlier version of personal data, or some that came with a request which was refused: since when it is kept."""
+    """Personal data beside what counts now: an earlier version, what the person wrote, or what came with a refused request."""
 
     field: str
     input: int
@@ -222,13 +222,16 @@ class _Exporter:
     # ---- the person ----
 
     def _earlier(self) -> Iterator[KeptValue]:
-        """What the vault keeps beside what counts now: older versions, and what came with refused requests. Never the secret."""
+        """What the vault keeps beside what counts now: older versions, what the person wrote, and what came with refused requests.
+
+        The evidence of consents stands with the consents. Never the secret.
+        """
         rows = self._view.vault.rows(self._contact.contact)
         newest = {field: value for field, _, value in rows}
         for field, seq, value in rows:
             replaced = field in ("profile", "key") and value != newest[field]
             refused = field.startswith("refused:") and field != refused_field("secret")
-            if not replaced and not refused:
+            if not replaced and not refused and field != REPLY:
                 continue
             yield KeptValue(field=field, input=seq, at=self._at_input(seq), value=_plain(value))
 
