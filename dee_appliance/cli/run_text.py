@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MARKS = {"done": "✔", "stopped": "✘", "held": "‖", "unknown": "?", "event": "·"}
 VERDICTS = {"pass": "✔", "hold": "‖", "deny": "✘"}
 STEP_WIDTH = 18
+RULES_IN_A_LINE = 12
 SECOND_LINE = " " * 8
 
 
@@ -53,12 +54,16 @@ def passed_text(ladder: tuple[Rung, ...]) -> str:
 
 
 def gate_text(ladder: tuple[Rung, ...]) -> str:
-    """Write a ladder in a line: `gate 7/8: suppression ✔ · consent ✔ · calling-hours ‖ Mon-Fri 09:00-18:00 in …`."""
+    """Write a ladder in a line: `gate 7/8: suppression ✔ · consent ✔ · calling-hours ‖ Mon-Fri 09:00-18:00 in …`.
+
+    Of a long one only the rules that did not pass are named.
+    """
+    named = ladder if len(ladder) <= RULES_IN_A_LINE else tuple(rung for rung in ladder if rung.verdict != "pass")
     told = [
         f"{rung.rule} {VERDICTS[rung.verdict]}" + (f" {rung.values}" if rung.values and rung.verdict != "pass" else "")
-        for rung in ladder
+        for rung in named
     ]
-    return f"{passed_text(ladder)}: {' · '.join(told)}"
+    return ": ".join(part for part in (passed_text(ladder), " · ".join(told)) if part)
 
 
 def ladder_lines(ladder: tuple[Rung, ...], *, sources: bool = False) -> Iterator[str]:
