@@ -255,9 +255,13 @@ def test_why_tells_the_run_step_by_step_with_the_gate_and_the_evidence(dee: Term
     assert any(line.startswith(f"run {run_id}  welcome@1") for line in lines)
     marks = [line.split()[0] for line in lines if line[2:3] in "✔✘‖?·" and line.startswith("  ") and line[3:4] == " "]
     assert marks == ["✔", "✔", "✔", "‖"]
-    gate = next(line for line in lines if "gate 7/9" in line)
-    assert "consent ✔ voice express (import 2026-11-18, entry " in gate
-    assert "money ✔ 0.09 USD of 5.00 USD, this send 0.20 USD" in gate
+    assert "        gate 7/9" in lines
+    ladder = {line.split()[1]: line.split(maxsplit=2) for line in lines if line.startswith("          ")}
+    assert ladder["consent"][0] == "✔"
+    assert ladder["consent"][2].startswith("voice express (import 2026-11-18, entry ")
+    assert ladder["money"] == ["✔", "money", "0.09 USD of 5.00 USD, this send 0.20 USD"]
+    assert ladder["night"][0] == "‖"
+    assert ladder["night"][2].endswith("(Sat 03:06:40)  [47 CFR 64.1200(c)(1)]")
     assert "chain ok" in lines[-1]
 
 
