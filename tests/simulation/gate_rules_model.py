@@ -1,4 +1,4 @@
-"""What the rules of the gate say, written a second time: by looking at each instant, with the host's zoneinfo and datetime.
+"""What the rules of the gate say, written a second time: by looking at each instant, with zoneinfo and datetime.
 
 Nothing of the kernel is imported. Rules, plans and packs are the JSON of their documents; an instant is open, or a cap full, when
 counting says so at that very instant. There is no closed form here and no search.
@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
+
+from tzdata_clocks import tzdata_zone
 
 DAY_S = 86_400
 KINDS = (
@@ -34,8 +36,8 @@ class Unknown(Exception):
 @lru_cache(maxsize=500)
 def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
+        return tzdata_zone(name)
+    except OSError as error:
         raise Unknown(name) from error
 
 
