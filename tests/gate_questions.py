@@ -110,6 +110,7 @@ def question(
         zones=table or all_zones(),
         counters=more.pop("counters", {}),
         history=newest_first(touches),
+        facts=more.pop("facts_recorded", {}),
         **more,
     )
 
