@@ -28,6 +28,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "incomplete": ("not all addresses of the list have arrived", "import the list again"),
     "incarnation": ("another process has armed the file meanwhile", "dee arm"),
     "malformed": ("the input cannot be read", "report this: the command made an input that the engine does not know"),
+    "malformed_document": (
+        "the document is not one that the engine can keep to",
+        "write it as a file and let dee policy check, or dee policy pack check, say what is wrong with it",
+    ),
     "min_gap": ("the plan's smallest gap since the last run has not passed", "dee run list --contact CONTACT"),
     "missing_attribute": ("the contact lacks an attribute that the plan needs", "dee plan show PLAN"),
     "no_choice": ("nobody said what became of the message", "dee run resolve RUN --as delivered"),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
+from dee_appliance.errors import EvidenceError
+from dee_appliance.kernel.e1.civil_time import ZoneTable
 from dee_appliance.kernel.e1.file_input import PlainFileInput, decide_file
 from dee_appliance.kernel.e1.file_view import FileView
 from dee_appliance.kernel.e1.input import (
@@ -22,7 +24,7 @@ from dee_appliance.kernel.e1.input import (
     PolicySet,
     ZonesUse,
 )
-from dee_appliance.kernel.e1.policy import decode_policy
+from dee_appliance.kernel.e1.rule_limits import read_pack, read_policy
 from dee_appliance.kernel.e1.rules_input import RulesInput
 from dee_appliance.store.rules_in_use import FACT, PACK
 
@@ -110,22 +112,37 @@ class FileInputs:
                 version, count = lists.version(value.list), lists.count(value.list, value.version)
                 return FileView(tick=tick, version=version, count=count)
             case ZonesUse():
-                return FileView(tick=tick, document=self._has(value.digest, "zones", seq))
+                there = self._has(value.digest, "zones", seq)
+                return FileView(tick=tick, document=there, sound=there and self._is_zone_table(value.digest))
 
     def _policy_view(self, seq: int, tick: int, value: PolicySet) -> FileView:
         if not self._has(value.digest, "policy", seq):
             return FileView(tick=tick, document=False)
-        ids = [rule.id for rule in decode_policy(self.state.documents.body(value.digest).encode()).rules]
-        return FileView(tick=tick, clashes=self._clashes(ids, but=""))
+        policy = read_policy(self.state.documents.body(value.digest).encode())
+        if policy is None:
+            return FileView(tick=tick, sound=False)
+        return FileView(tick=tick, clashes=self._clashes([rule.id for rule in policy.rules], but=""))
 
     def _pack_view(self, seq: int, tick: int, value: PackUse) -> FileView:
-        if not self._has(value.digest, "pack", seq) or self.state.documents.pack(value.digest).id != value.pack:
+        if not self._has(value.digest, "pack", seq):
             return FileView(tick=tick, document=False)
-        ids = [rule.id for rule in self.state.documents.pack(value.digest).rules]
-        policy = {rule.id for rule in self.state.policy()[0].rules}
+        pack = read_pack(self.state.documents.body(value.digest).encode())
+        if pack is None:
+            return FileView(tick=tick, sound=False)
+        if pack.id != value.pack:
+            return FileView(tick=tick, document=False)
+        ids = [rule.id for rule in pack.rules]
+        policy = {rule.id for rule in self.state.policy()[0].rules} if "policy" in self.state.settings else set[str]()
         clashes = (*self._clashes(ids, but=value.pack), *(one for one in ids if one in policy))
         current = self._pack_in_use(value.pack)
         return FileView(tick=tick, current=current, clashes=clashes)
+
+    def _is_zone_table(self, digest: str) -> bool:
+        try:
+            ZoneTable(msgspec.json.decode(self.state.documents.body(digest)))
+        except (EvidenceError, msgspec.DecodeError, RecursionError):
+            return False
+        return True
 
     def _clashes(self, ids: list[str], *, but: str) -> tuple[str, ...]:
         """Ids that a pack in use has already: an entry names a rule by its id alone."""

@@ -338,16 +338,16 @@ class Journal:
             case Answered():
                 return self._of_attempt(tick, self.state.attempt(value.send_key, value.attempt))
             case Event():
-                return self._of_attempt(tick, self.state.attempt(value.send_key, None))
+                return self._of_attempt(tick, self.state.attempt(value.send_key, None), value.contact)
 
     def _taken(self, put: ContactPut, kind: str) -> bool:
         """Tell whether another contact, who was not erased, has this address."""
         owner = self.state.contact_of(put.tokens[kind])
         return owner not in (None, put.contact) and not self.state.contact(str(owner)).erased
 
-    def _of_attempt(self, tick: int, about: Attempt | None) -> tuple[Snapshot, int | None]:
+    def _of_attempt(self, tick: int, about: Attempt | None, contact: str = "") -> tuple[Snapshot, int | None]:
         if about is None:
-            return self.state.snapshot(tick, ""), None
+            return self.state.snapshot(tick, contact), None
         return self.state.snapshot(tick, about.contact, run_no=about.run_no, about=about), about.run_no
 
     # ---- the clock ----

@@ -16,6 +16,8 @@ class FileView(Frozen, frozen=True, kw_only=True):
     """The digest that the named plan version has already."""
     document: bool = True
     """Whether the named document is in the file."""
+    sound: bool = True
+    """Whether it is what it says it is, and can be kept."""
     holds: tuple[Hold, ...] = ()
     incarnation: int = 0
     value: object = None

@@ -34,7 +34,7 @@ from dee_appliance.kernel.e1.run import (
     Suppression,
     Touch,
 )
-from dee_appliance.kernel.e1.sending import call_outcome, confirm, settle_late, touch
+from dee_appliance.kernel.e1.sending import call_outcome, confirm, outcome_known, settle_late, touch
 from dee_appliance.kernel.e1.steps import exit_met, hasten_wait, recheck_wait
 from dee_appliance.kernel.e1.turn import Turn
 
@@ -42,7 +42,13 @@ PLAIN = EventMeaning()
 CONSENT_CLASSES = ("implied", "soft_opt_in", "express", "written")
 """From the weakest to the strongest."""
 
+NOT_SAID = ("implied", "soft_opt_in")
+"""Classes of consent that nobody gave in words."""
+
 STRONGER = ("bounced", "complained", "unsubscribed")
+REACHED = ("answered", "voicemail", "declined", "no_answer")
+"""Outcomes of a call that rang where it was meant to."""
+
 SAID = ("complained", "unsubscribed")
 """Reasons that are a person's own words: they hold for the person and for the address."""
 
@@ -50,7 +56,8 @@ SAID = ("complained", "unsubscribed")
 def event(turn: Turn, cause: Event, run: Run | None) -> None:
     """Apply an event: to the run and step that its send key names, else to every live run of the contact."""
     meaning = EVENTS.get(cause.name, PLAIN)
-    if cause.send_key and run is None:
+    if cause.send_key and run is None and not (meaning.suppresses and cause.contact):
+        # An opt-out is the person's, whether or not the send that it names is known here.
         turn.refuse("event", "unknown_send", detail={"event": cause.name})
         return
     if run is None and not turn.contact.contact:
@@ -111,6 +118,9 @@ def _settle(turn: Turn, cause: Event, meaning: EventMeaning, run: Run, attempt: 
             call_outcome(turn, run, attempt, meaning.call_outcome, cause.cost_micros)
         case "DISPATCHING" if meaning.confirms and not attempt.resends:
             turn.put_attempt(replace(attempt, taken=True))
+        case "REJECTED" | "NOT_SENT" | "ABANDONED" if meaning.word or meaning.call_outcome in REACHED:
+            # What was settled stays; but it has reached the person, and for the caps that counts.
+            outcome_known(turn, run, attempt, meaning.call_outcome or "accepted")
         case _:
             pass
 
@@ -189,9 +199,13 @@ def _lift_own(turn: Turn, meaning: EventMeaning) -> None:
     """End the opt-out of the channel that the contact itself made, and nothing else.
 
     A complaint, what an operator did, and an opt-out from everything stay: a word on one channel does not open the others.
-    The entry names what still stands in the channel's way.
+    The entry names what still stands in the channel's way. A word from an address that the contact has no more is a
+    stranger's.
     """
     if not meaning.lifts or meaning.channel is None:
+        return
+    attempt = turn.about()
+    if attempt is not None and attempt.to and attempt.to != turn.contact.tokens.get(ADDRESS_OF[meaning.channel]):
         return
     scope = f"channel:{meaning.channel}"
     lifted = [one for one in turn.contact.suppressions if (one.scope, one.reason) == (scope, meaning.lifts)]
@@ -304,11 +318,12 @@ def _end_erased(turn: Turn, run: Run) -> None:
     turn.move(run, "cancel", "ended", due=due, reason="erased")
 
 
-def _end_consents(turn: Turn) -> None:
+def _end_consents(turn: Turn, of: Channel | None = None) -> None:
+    """End what was granted, on one channel or on all."""
     consents = dict(turn.contact.consents)
     for channel, purpose in sorted(consents):
         consent = consents[channel, purpose]
-        if consent.granted and (consent.expires is None or consent.expires > turn.tick):
+        if of in (None, channel) and consent.granted and (consent.expires is None or consent.expires > turn.tick):
             ended = replace(consent, expires=turn.tick, entry=len(turn.entries))
             consents[channel, purpose] = ended
             turn.consents.append((channel, purpose, ended))
@@ -326,16 +341,18 @@ def consent_set(turn: Turn, cause: ConsentSet) -> None:
         expires=cause.expires,
         entry=len(turn.entries),
         basis=cause.basis,
-        obtained=turn.tick if cause.obtained is None else cause.obtained,
+        # A moment that has not come yet would let an implied consent last longer.
+        obtained=turn.tick if cause.obtained is None else min(cause.obtained, turn.tick),
     )
-    there = turn.contact.consents.get((cause.channel, cause.purpose))
-    if cause.granted and there is not None and outweighs(there, consent, turn.tick):
+    if cause.granted and _changes_nothing(turn, cause, consent):
         told: dict[str, object] = {"channel": cause.channel, "purpose": cause.purpose, "class": cause.consent_class}
         turn.record_contact("consent", "kept", {**told, "source": cause.source}, extra=_evidence(cause))
         return
     consents = {**turn.contact.consents, (cause.channel, cause.purpose): consent}
     turn.contact = replace(turn.contact, consents=consents)
     turn.consents.append((cause.channel, cause.purpose, consent))
+    if not cause.granted and cause.purpose == "*":
+        _end_consents(turn, cause.channel)
     detail: dict[str, object] = {"channel": cause.channel, "purpose": cause.purpose, "source": cause.source}
     if cause.granted:
         detail["class"] = cause.consent_class
@@ -344,9 +361,23 @@ def consent_set(turn: Turn, cause: ConsentSet) -> None:
         if cause.basis:
             detail["basis"] = cause.basis
         if cause.obtained is not None:
-            detail["obtained"] = cause.obtained
+            detail["obtained"] = consent.obtained
     turn.record_contact("consent", "granted" if cause.granted else "revoked", detail, extra=_evidence(cause))
     recheck(turn)
+
+
+def _changes_nothing(turn: Turn, cause: ConsentSet, new: Consent) -> bool:
+    """Tell whether something stands against a grant: a stronger one, or a revocation that it does not undo.
+
+    A revocation is undone by the person alone: not by what a purchase implies, nor by what was given before it.
+    """
+    consents = turn.contact.consents
+    own = consents.get((cause.channel, cause.purpose))
+    if own is not None and outweighs(own, new, turn.tick):
+        return True
+    revoked = [one for one in (own, consents.get((cause.channel, "*"))) if one is not None and not one.granted]
+    earlier = cause.obtained is not None and any(new.obtained <= one.obtained for one in revoked)
+    return bool(revoked) and (cause.consent_class in NOT_SAID or earlier)
 
 
 def _evidence(cause: ConsentSet) -> dict[str, object] | None:

@@ -36,14 +36,22 @@ def decide_rules(view: FileView, cause: RulesInput) -> FileDecision:
         case ListUse():
             return _list_use(view, cause)
         case ZonesUse():
-            if not view.document:
-                return refused(view, "zones", "unknown_document")
-            return _replaced(view, "zones", "used", {"digest": cause.digest}, "zones")
+            return _zones_use(view, cause)
+
+
+def _zones_use(view: FileView, cause: ZonesUse) -> FileDecision:
+    if not view.document:
+        return refused(view, "zones", "unknown_document")
+    if not view.sound:
+        return refused(view, "zones", "malformed_document")
+    return _replaced(view, "zones", "used", {"digest": cause.digest}, "zones")
 
 
 def _policy_set(view: FileView, cause: PolicySet) -> FileDecision:
     if not view.document:
         return refused(view, "policy", "unknown_document")
+    if not view.sound:
+        return refused(view, "policy", "malformed_document")
     if view.clashes:
         return refused(view, "policy", "duplicate_rules", {"rules": list(view.clashes)})
     return _replaced(view, "policy", "set", {"digest": cause.digest}, "policy")
@@ -62,6 +70,8 @@ def _pack_use(view: FileView, cause: PackUse) -> FileDecision:
     told: dict[str, object] = {"pack": cause.pack, "digest": cause.digest}
     if not view.document:
         return refused(view, "pack", "unknown_document", told)
+    if not view.sound:
+        return refused(view, "pack", "malformed_document", told)
     if view.clashes:
         return refused(view, "pack", "duplicate_rules", {**told, "rules": list(view.clashes)})
     if view.current == cause.digest:

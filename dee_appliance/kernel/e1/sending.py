@@ -286,7 +286,7 @@ def settle_late(turn: Turn, attempt: Attempt, cost_micros: int | None) -> dict[s
     return {**evidence, **_above_estimate(attempt, cost_micros)}
 
 
-def _outcome_known(turn: Turn, run: Run, attempt: Attempt, outcome: str) -> None:
+def outcome_known(turn: Turn, run: Run, attempt: Attempt, outcome: str) -> None:
     """For the caps: what became of the attempt, and what it was for the person who was reached."""
     turn.touched.append((attempt, outcome))
     what = {"answered": "conversation", "declined": "refusal"}.get(outcome)
@@ -332,7 +332,7 @@ def _accepted(turn: Turn, run: Run, attempt: Attempt, cause: Answered) -> None:
     attempt = turn.move_attempt(attempt, "accepted")
     turn.mark(attempt, "ACCEPTED")
     settled = _settle(turn, attempt, cause.cost_micros)
-    _outcome_known(turn, run, attempt, "accepted")
+    outcome_known(turn, run, attempt, "accepted")
     _advance(turn, run, attempt, "accepted", {**_evidence(attempt, cause), **settled})
 
 
@@ -414,7 +414,7 @@ def call_outcome(turn: Turn, run: Run, attempt: Attempt, outcome: str, cost_micr
     attempt = turn.move_attempt(attempt, "accepted")
     turn.mark(attempt, "ACCEPTED")
     extra = _settle(turn, attempt, cost_micros)
-    _outcome_known(turn, run, attempt, outcome)
+    outcome_known(turn, run, attempt, outcome)
     _advance(turn, turn.put(replace(run, due=None)), attempt, outcome, extra)
 
 
@@ -431,7 +431,7 @@ def confirm(turn: Turn, run: Run, attempt: Attempt, *, outcome: str = "", cost_m
     extra = _settle(turn, attempt, cost_micros)
     step = send_step(turn, run, attempt.step)
     outcome = outcome or "accepted"
-    _outcome_known(turn, run, attempt, outcome)
+    outcome_known(turn, run, attempt, outcome)
     run = _remember(turn, run, attempt, outcome)
     detail: dict[str, object] = {"attempt": attempt.attempt, "outcome": outcome}
     if not at_attempt(run, attempt) or run.status != "FAILED":
