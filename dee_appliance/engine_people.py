@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from dee_appliance.engine_queue import SOURCE, EngineQueue
 from dee_appliance.errors import Refused
 from dee_appliance.intake.codes import CODE_HINT, is_code
-from dee_appliance.kernel.e1.input import ConsentSet, Event, FactSet, SuppressionSet
+from dee_appliance.kernel.e1.input import EVENTS, ConsentSet, Event, EventMeaning, FactSet, SuppressionSet
 from dee_appliance.store.vault import EVIDENCE, REPLY
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class EnginePeople(EngineQueue):
 
         `text` is what the person wrote, for sms.replied and email.replied; it is kept as personal data. A text message that is
         STOP, START, HELP or a word like them is sms.stop, sms.start or sms.help as well, which takes effect first.
-        `dedupe` makes the event harmless to repeat.
+        An opt-out from an address that no contact has (any more) suppresses the address. `dedupe` makes the event harmless to
+        repeat.
         """
         from dee_appliance.intake.opt_out_words import event_of_words  # noqa: PLC0415 - slow, and only used here
 
@@ -66,14 +67,36 @@ class EnginePeople(EngineQueue):
             raise Refused(f"{name} brings no text", hint=f"only {' and '.join(REPLIES)} do")
         if len(text) > LONGEST_REPLY:
             raise Refused(f"the text is longer than {LONGEST_REPLY:,} characters", hint="shorten it")
+        word = event_of_words(text) if name == "sms.replied" else None
+        if contact and self.is_stranger(contact, word or name):
+            return self._opted_out(contact, EVENTS[word or name], dedupe)
         event = Event(name=name, contact=contact and self._resolve(contact), send_key=send_key, kind=kind)
         now = self.now()
         rows = [self._row(event, now, dedupe=dedupe, private=self._said(event, text))]
-        word = event_of_words(text) if name == "sms.replied" else None
         if word is not None:
             token = None if dedupe is None else f"{dedupe}/{word}"
             rows.insert(0, self._row(replace(event, name=word, kind=KEYWORD), now, dedupe=token))
         return self._checked(self._submit_rows(rows))
+
+    def is_stranger(self, contact: str, name: str) -> bool:
+        """Tell whether an event is an opt-out that comes from an address which no contact of the file has."""
+        meaning = EVENTS.get(name)
+        if meaning is None or not meaning.suppresses or not ("@" in contact or contact.startswith("+")):
+            return False
+        with self.view() as view:
+            return view.state.contact_of(view.suppression_subject(contact)) is None
+
+    def _opted_out(self, address: str, meaning: EventMeaning, dedupe: str | None) -> Submitted:
+        """Suppress an address that no contact has; from everything, if a rule in use lets an opt-out reach so far."""
+        with self.view() as view:
+            subject = view.suppression_subject(address)
+            wide = any(
+                rule.reach == "everything" and (not rule.channels or meaning.channel in rule.channels)
+                for rule in view.state.opt_out_rules()
+            )
+        scope = "*" if wide else f"channel:{meaning.channel}"
+        suppression = SuppressionSet(subject=subject, on=True, scope=scope, reason=meaning.suppresses)
+        return self._checked(self.submit(suppression, dedupe=dedupe))
 
     def _said(self, event: Event, text: str) -> dict[str, object] | None:
         """Return what a person wrote as it goes to the vault; nothing when nobody known wrote it."""

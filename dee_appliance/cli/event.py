@@ -62,10 +62,13 @@ def add(
         raise Usage(f"--text is for {' and '.join(REPLIES)}", where="--text")
     key = "" if send is None else _send_key(send)
     engine = session.engine()
+    word = event_of_words(text) if name == "sms.replied" else None
+    stranger = contact is not None and engine.is_stranger(contact, word or name)
     submitted = engine.add_event(name, contact=contact or "", send_key=key, kind=kind, text=text, dedupe=dedupe)
     known = [reply for reply in submitted.replies if reply.outcome == "duplicate"]
-    word = event_of_words(text) if name == "sms.replied" else None
     told = f"{name}: added" + (f", and {word}: the text says so" if word else "")
+    if stranger:
+        told = f"{word or name}: no contact of this file has {contact}; the address is suppressed for whoever will"
     session.done(
         engine,
         f"{name}: known already, nothing changed" if known else told,

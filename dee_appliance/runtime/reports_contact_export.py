@@ -222,7 +222,7 @@ class _Exporter:
     # ---- the person ----
 
     def _earlier(self) -> Iterator[KeptValue]:
-        """What the vault keeps beside what counts now: older versions, what the person wrote, and what came with refused requests.
+        """What the vault keeps beside what counts now: older versions, what the person wrote, what came with refused requests.
 
         The evidence of consents stands with the consents. Never the secret.
         """

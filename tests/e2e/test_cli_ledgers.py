@@ -423,6 +423,31 @@ def test_a_text_that_is_delivered_twice_counts_once(desk: Terminal) -> None:
     assert desk.ok("suppress", "check", "K-1", "--json").record()["suppressed"] is False
 
 
+def test_an_opt_out_from_an_address_that_nobody_has_any_more_is_not_lost(desk: Terminal) -> None:
+    desk.write("moved.csv", "customer_id,phone\nK-1,+12065550177\n")
+    desk.ok("contact", "import", "moved.csv", "--on-existing", "update")
+    before = entries(desk)
+    said = desk.ok("event", "add", "sms.replied", "--contact", "+12065550101", "--text", "STOP", "--dedupe", "p-1")
+    assert "no contact of this file has +12065550101; the address is suppressed" in said.out
+    desk.ok("event", "add", "sms.replied", "--contact", "+12065550101", "--text", "STOP", "--dedupe", "p-1")
+    assert entries(desk) == before + 1
+    told = desk.ok("suppress", "check", "+12065550101", "--json").record()
+    assert (told["contact"], told["channels"]) == (None, ["sms"])
+    assert desk.ok("suppress", "check", "K-1", "--json").record()["suppressed"] is False
+    assert desk.dee("event", "add", "sms.replied", "--contact", "+12065550101", "--text", "hello").code == 1
+    assert desk.dee("event", "add", "email.opened", "--contact", "new@good.example.com").code == 1
+
+
+def test_an_opt_out_of_a_stranger_reaches_as_far_as_the_rules_say(desk: Terminal) -> None:
+    wide = ASKING + '[[rule]]\nid = "revocation"\nkind = "suppression"\nchannels = ["sms"]\nreach = "everything"\n'
+    desk.write("wide.toml", wide)
+    desk.ok("policy", "set", "wide.toml")
+    desk.ok("event", "add", "sms.stop", "--contact", "+12065550199")
+    desk.ok("event", "add", "email.unsubscribed", "--contact", "new@good.example.com")
+    assert desk.ok("suppress", "check", "+12065550199", "--json").record()["channels"] == ["email", "sms", "voice"]
+    assert desk.ok("suppress", "check", "new@good.example.com", "--json").record()["channels"] == ["email"]
+
+
 def test_a_click_on_the_unsubscribe_button_is_told_as_one(desk: Terminal) -> None:
     desk.ok("event", "add", "email.unsubscribed", "--contact", "K-1", "--kind", "one_click")
     assert desk.ok("suppress", "check", "K-1", "--json").record()["channels"] == ["email"]
