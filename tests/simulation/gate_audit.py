@@ -167,7 +167,9 @@ class Auditor(Books):
         match rule["kind"]:
             case "ratio":
                 above, below = self._events(rule, plan, asked.tick)
-                return below < rule.get("min_denominator", 1) or above * 10_000 < rule["max_per_10000"] * below
+                return (
+                    below < int(rule.get("min_denominator", 1)) or above * 10_000 < int(rule["max_per_10000"]) * below
+                )
             case "daily_limit":
                 day = self._bucket(rule, asked.tick)
                 return self.counts[name, day] < self._limit(rule, day)

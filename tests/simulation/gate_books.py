@@ -215,8 +215,8 @@ class Books:
                     del self.suppressed[key]
         told = next(one for one in entries if one["core"]["action"] == "event")
         if name in HAPPENS:
-            key = ("", 0) if about is None else (payload["send_key"], about.attempt)
-            touched = Touched(tick, HAPPENS[name], told["seq"], key)
+            of: tuple[str, int] = ("", 0) if about is None else (payload["send_key"], about.attempt)
+            touched = Touched(tick, HAPPENS[name], told["seq"], of)
             if about is not None:
                 touched.plan, touched.purpose = about.plan, about.purpose
                 touched.address, touched.variables = about.to, about.variables
@@ -333,8 +333,8 @@ class Books:
             self._settle(taken, cost)
 
     def _give_back(self, taken: Taken, outcome: str) -> None:
-        for name in taken.counted:
-            self.counts[name] -= 1
+        for counted in taken.counted:
+            self.counts[counted] -= 1
         for name, tick in taken.rates:
             if tick in self.left[name]:  # what is long past is not kept
                 self.left[name].remove(tick)
