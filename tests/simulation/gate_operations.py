@@ -224,7 +224,7 @@ def put_contact(campaign: Campaign, contact: str, *, fresh: bool) -> None:
         "present": present,
         "zones": {basis: place["zones"] for basis, place in bases.items()},
         "jurisdictions": {basis: place["codes"] for basis, place in bases.items()},
-        "phone_prefix": rng.choice(["+1206", "+4420", ""]),
+        "phone_prefix": rng.choice(["+1206", "+4420", "+4", ""]),
     }
     if rng.random() < 0.4:
         facts["subscriber"] = rng.choice(["individual", "business"])
