@@ -155,19 +155,19 @@ class Auditor(Books):
 
     def _estimate(self, asked: Asked) -> int | None:
         prefix = asked.person.facts.get("phone_prefix", "")
-        fitting = [
-            (len(rate.get("prefix", "")), rate["micros"])
-            for rate in self.policy.get("rates", [])
-            if rate["channel"] == asked.channel and prefix.startswith(rate.get("prefix", ""))
-        ]
-        return max(fitting)[1] * asked.units if fitting else None
+        rates = [rate for rate in self.policy.get("rates", []) if rate["channel"] == asked.channel]
+        fitting = [(len(one), rate["micros"]) for rate in rates if prefix.startswith(one := rate.get("prefix", ""))]
+        may_fit = [rate["micros"] for rate in rates if prefix and rate.get("prefix", "").startswith(prefix)]
+        return max(max(fitting)[1], *may_fit, 0) * asked.units if fitting else None
 
     def _shared(self, rule: Rule, plan: str, asked: Asked) -> bool:
         name = self._name(rule, plan, asked.channel)
         match rule["kind"]:
             case "ratio":
                 above, below = self._events(rule, plan, asked.tick)
-                return below < rule.get("min_denominator", 1) or above * 10_000 < rule["max_per_10000"] * below
+                return (
+                    below < int(rule.get("min_denominator", 1)) or above * 10_000 < int(rule["max_per_10000"]) * below
+                )
             case "daily_limit":
                 day = self._bucket(rule, asked.tick)
                 return self.counts[name, day] < self._limit(rule, day)

@@ -21,6 +21,12 @@ SAID = {
     "sms.stop": ("sms", "unsubscribed"),
 }
 STRENGTH = ("bounced", "complained", "unsubscribed")
+REACHED = ("answered", "voicemail", "declined", "no_answer")
+SPEAKS = {
+    "email": ("delivered", "bounced", "opened", "clicked", "replied", "auto_reply", "unsubscribed", "complained"),
+    "sms": ("delivered", "replied", "stop"),
+}
+"""What is said of a message that reached somebody."""
 PERSONAL = ("complained", "unsubscribed")
 """What a person has said holds for the person and the address, whoever writes it down."""
 TALLIED = ("email.delivered", "email.bounced", "email.complained", "sms.delivered", "call.answered", "call.abandoned")
@@ -167,18 +173,18 @@ class Books:
                 self.owner.update(dict.fromkeys(tokens.values(), contact))
             case "contact.erase":
                 self.people[contact] = Person(contact, tokens=self.people[contact].tokens, erased=True)
-                for consent in self.consents[contact].values():
-                    if consent["granted"] and (consent["expires"] is None or consent["expires"] > tick):
-                        consent["expires"] = tick
+                self._end(contact, tick, tuple(model.ADDRESS))
             case "consent.set" if entry["core"]["outcome"] != "kept":
                 self.consents[contact][payload["channel"], payload.get("purpose", "*")] = {
                     "granted": payload["granted"],
                     "class": payload.get("consent_class", "express"),
                     "expires": payload.get("expires"),
                     "basis": payload.get("basis", ""),
-                    "obtained": payload.get("obtained", tick),
+                    "obtained": min(payload.get("obtained", tick), tick),
                     "entry": seq,
                 }
+                if not payload["granted"] and payload.get("purpose", "*") == "*":
+                    self._end(contact, tick, (payload["channel"],))
             case "suppression.set":
                 self._suppression(payload, seq)
             case "run.enroll":
@@ -186,6 +192,13 @@ class Books:
                 self.runs[entry["run"]] = {"contact": contact, "plan": plan, "variables": detail.get("variables", {})}
             case _:
                 pass
+
+    def _end(self, contact: str, tick: int, channels: tuple[str, ...]) -> None:
+        """What was granted on these channels ends."""
+        for (channel, _), consent in self.consents[contact].items():
+            running = consent["granted"] and (consent["expires"] is None or consent["expires"] > tick)
+            if channel in channels and running:
+                consent["expires"] = tick
 
     def _suppression(self, payload: Payload, seq: int) -> None:
         subject, scope = payload["subject"], payload.get("scope", "*")
@@ -208,20 +221,13 @@ class Books:
     def _event(self, payload: Payload, tick: int, entries: list[Entry], about: About | None) -> None:
         name, contact = payload["name"], about.contact if about is not None else payload["contact"]
         self._opt_out(payload, tick, contact, about, entries)
-        if name == "sms.start":
+        if name == "sms.start" and self._own_address(contact, about):
             own = [(subject, "channel:sms") for subject in self.names(contact)]
             for key in own:
                 if self.suppressed.get(key, ("", 0))[0] == "unsubscribed":
                     del self.suppressed[key]
         told = next(one for one in entries if one["core"]["action"] == "event")
-        if name in HAPPENS:
-            key = ("", 0) if about is None else (payload["send_key"], about.attempt)
-            touched = Touched(tick, HAPPENS[name], told["seq"], key)
-            if about is not None:
-                touched.plan, touched.purpose = about.plan, about.purpose
-                touched.address, touched.variables = about.to, about.variables
-                touched.channel = "voice"
-            self._touch(contact, touched)
+        self._happened(name, tick, contact, told, payload.get("send_key", ""), about)
         if name in TALLIED and (about is None or (payload["send_key"], name) not in self.told):
             day = tick // model.DAY_S
             self.tallies[name, "", day] += 1
@@ -230,8 +236,39 @@ class Books:
                 self.tallies[name, about.plan, day] += 1
         if about is not None and (payload["send_key"], about.attempt) in self.attempts:
             taken = self.attempts[payload["send_key"], about.attempt]
+            over = taken.given_back or taken.given_up
             if not self._outcome(entries, payload.get("cost_micros")):
                 self._late_cost(taken, payload.get("cost_micros"))
+            if over:
+                self._reached(taken, name, told)
+
+    def _happened(self, name: str, tick: int, contact: str, told: Entry, send: str, about: About | None) -> None:
+        """Note what a cool-down counts."""
+        if name not in HAPPENS:
+            return
+        of: tuple[str, int] = ("", 0) if about is None else (send, about.attempt)
+        touched = Touched(tick, HAPPENS[name], told["seq"], of)
+        if about is not None:
+            touched.plan, touched.purpose = about.plan, about.purpose
+            touched.address, touched.variables = about.to, about.variables
+            touched.channel = "voice"
+        self._touch(contact, touched)
+
+    def _own_address(self, contact: str, about: About | None) -> bool:
+        """Whether a word came from an address that the contact has now."""
+        return about is None or about.to in ("", self.people[contact].tokens.get("phone"))
+
+    def _reached(self, taken: Taken, name: str, told: Entry) -> None:
+        """A send that was given back or given up has reached the person after all: for the caps that counts."""
+        channel, _, word = name.partition(".")
+        if taken.channel == "voice":
+            if channel == "call" and word in REACHED:
+                taken.touched.outcome = word
+                what = {"answered": "conversation", "declined": "refusal"}.get(word)
+                if what:
+                    self._touch_again(taken, what, told)
+        elif channel == taken.channel and word in SPEAKS[channel]:
+            taken.touched.outcome = "accepted"
 
     def _opt_out(self, payload: Payload, tick: int, contact: str, about: About | None, entries: list[Entry]) -> None:
         name, hard = payload["name"], payload.get("kind") != "soft"
@@ -333,8 +370,8 @@ class Books:
             self._settle(taken, cost)
 
     def _give_back(self, taken: Taken, outcome: str) -> None:
-        for name in taken.counted:
-            self.counts[name] -= 1
+        for counted in taken.counted:
+            self.counts[counted] -= 1
         for name, tick in taken.rates:
             if tick in self.left[name]:  # what is long past is not kept
                 self.left[name].remove(tick)

@@ -224,7 +224,7 @@ def put_contact(campaign: Campaign, contact: str, *, fresh: bool) -> None:
         "present": present,
         "zones": {basis: place["zones"] for basis, place in bases.items()},
         "jurisdictions": {basis: place["codes"] for basis, place in bases.items()},
-        "phone_prefix": rng.choice(["+1206", "+4420", ""]),
+        "phone_prefix": rng.choice(["+1206", "+4420", "+4", ""]),
     }
     if rng.random() < 0.4:
         facts["subscriber"] = rng.choice(["individual", "business"])
@@ -245,12 +245,13 @@ def consent(
     campaign: Campaign, contact: str = "", channel: plans.Channel | None = None, *, granted: bool | None = None
 ) -> None:
     rng = campaign.rng
+    drawn: plans.Channel = rng.choice(CHANNELS)
     tick = campaign.tick
     consent_class = rng.choice(["express", "express", "written", "written", "implied"])
     campaign.admit(
         inputs.ConsentSet(
             contact=contact or rng.choice(campaign.contacts),
-            channel=channel or rng.choice(CHANNELS),
+            channel=channel or drawn,
             purpose=rng.choice(["*", "*", "marketing", "collections"]),
             granted=rng.random() < 0.75 if granted is None else granted,
             consent_class=consent_class,
@@ -427,8 +428,9 @@ _WEIGHTS = [weight for _, weight in OPERATIONS]
 
 def operate_once(campaign: Campaign) -> None:
     """Let one thing happen: what finds nothing to do is none."""
-    before = campaign.journal.last_seq
+    before, name = campaign.journal.last_seq, ""
     while campaign.journal.last_seq == before:
         chosen = campaign.rng.choices(_WHAT, _WEIGHTS)[0]
         chosen(campaign)
-    campaign.operations[chosen.__name__] += 1
+        name = chosen.__name__
+    campaign.operations[name] += 1

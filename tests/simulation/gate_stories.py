@@ -112,8 +112,8 @@ def _replayed(campaign: Campaign) -> list[str]:
                 journal.apply(InputRow(**dict(zip(COLUMNS, row, strict=True))))
             journal.flush()
         for table in sorted({*REPLAYED, "touch"}):
-            rows = f"SELECT * FROM {table} ORDER BY 1, 2"
-            if sorted(database.execute(rows), key=repr) != sorted(first.execute(rows), key=repr):
+            whole = f"SELECT * FROM {table} ORDER BY 1, 2"
+            if sorted(database.execute(whole), key=repr) != sorted(first.execute(whole), key=repr):
                 found.append(f"{table} replays otherwise")
     return found
 

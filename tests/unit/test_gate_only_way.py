@@ -67,7 +67,7 @@ def _capped(story: Story) -> None:
 
 
 def _spent(story: Story) -> None:
-    rules = [
+    rules: list[policies.Rule] = [
         policies.BudgetRule(id="none", limit_micros=0, currency="USD"),
         policies.DailyLimitRule(id="zero", limit=0),
     ]
@@ -202,7 +202,7 @@ def _limit_over(story: Story) -> None:
 def _bulk(story: Story) -> None:
     CLOSED["denied: suppressed"](story)
     for verb in ("pause", "resume", "retry", "skip"):
-        story.admit(inputs.Verb(run=story.run().run, verb=verb, job="bulk"))  # type: ignore[arg-type]
+        story.admit(inputs.Verb(run=story.run().run, verb=verb, job="bulk"))
 
 
 ROADS: dict[str, Callable[[Story], None]] = {

@@ -445,6 +445,19 @@ def test_the_outcome_of_a_call_takes_it_out_of_the_count_or_leaves_it_in() -> No
             assert len(story.pull("voice")) == permits
 
 
+def test_a_call_that_was_rejected_and_yet_answered_is_cited_with_the_entry_that_says_so() -> None:
+    rule = policies.CapRule(id="cool-down", limit=1, counts=("conversation",), days=7)
+    with Story(plan_of(call(), enroll=AGAIN), policy=policy_of(rule)) as story:
+        story.enroll()
+        permit = story.sent("voice")
+        story.answer(permit, "rejected", "permanent")
+        story.event("call.answered", permit)
+        entry = story.last("event")["seq"]
+        story.enroll()
+        assert story.pull("voice") == []
+        assert story.last("call")["saw"]["caps"] == [["cool-down", 1, [entry]]]
+
+
 def test_a_new_phone_number_has_a_count_of_its_own_and_the_old_one_keeps_its() -> None:
     rule = policies.CapRule(id="cap", limit=1, seconds=DAY_S, scope=("address",))
     with Story(plan_of(text(), enroll=AGAIN), policy=policy_of(rule)) as story:

@@ -8,6 +8,7 @@ import pytest
 from gate_questions import asked, at, question, verdict
 from kernel_builder import DAY_S, Story, email, plan_of, policy_of
 
+from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
 from dee_appliance.kernel.e1.run import Consent
 
@@ -114,7 +115,7 @@ def test_a_consent_of_long_ago_counts_from_when_it_was_obtained_not_from_when_it
 
 
 def test_what_expires_while_a_send_waits_does_not_let_it_go() -> None:
-    hours = policies.WindowRule(id="hours", hours=policies.Hours(weekly=(((9 * 3_600, 18 * 3_600),),) * 7))
+    hours = policies.WindowRule(id="hours", hours=plans.Hours(weekly=(((9 * 3_600, 18 * 3_600),),) * 7))
     rules = (policies.ConsentRule(id="consent"), hours)
     with Story(plan_of(email()), policy=policy_of(*rules)) as story:
         story.consent(expires=story.tick + 3_600)

@@ -44,7 +44,7 @@ def test_the_queue_waits_until_enough_have_left_the_span(recent: tuple[tuple[int
 
 def test_so_many_leave_in_every_span_and_no_more() -> None:
     with queued(plan_of(email()), policy=policy_of(rate(3, 60)), contacts=10) as story:
-        left = []
+        left: list[int] = []
         while len(left) < 10:
             left += [story.tick] * len(story.pull())
             story.later(7)

@@ -9,6 +9,7 @@ from gate_questions import asked, at, question, verdict
 from kernel_builder import DAY_S, Story, contact_id, email, plan_of, policy_of, text, token_of
 
 from dee_appliance.kernel.e1 import input as inputs
+from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
 from dee_appliance.kernel.e1.run import ListInUse
 
@@ -117,7 +118,7 @@ def test_what_is_not_whole_or_not_new_is_refused_and_the_old_one_stays(
 
 
 def test_a_list_that_grows_too_old_while_a_send_waits_stops_it() -> None:
-    hours = policies.WindowRule(id="hours", hours=policies.Hours(weekly=((),) * 6 + (((9 * 3_600, 10 * 3_600),),)))
+    hours = policies.WindowRule(id="hours", hours=plans.Hours(weekly=((),) * 6 + (((9 * 3_600, 10 * 3_600),),)))
     with Story(plan_of(email()), policy=policy_of(rule(max_age_days=2), hours)) as story:
         load(story, 1, "x")
         story.enroll()

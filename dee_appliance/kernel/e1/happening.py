@@ -120,7 +120,8 @@ def _settle(turn: Turn, cause: Event, meaning: EventMeaning, run: Run, attempt: 
             turn.put_attempt(replace(attempt, taken=True))
         case "REJECTED" | "NOT_SENT" | "ABANDONED" if meaning.word or meaning.call_outcome in REACHED:
             # What was settled stays; but it has reached the person, and for the caps that counts.
-            outcome_known(turn, run, attempt, meaning.call_outcome or "accepted")
+            told = len(turn.entries) - 1  # the event's own entry; no other follows
+            outcome_known(turn, run, attempt, meaning.call_outcome or "accepted", entry=told)
         case _:
             pass
 

@@ -286,16 +286,16 @@ def settle_late(turn: Turn, attempt: Attempt, cost_micros: int | None) -> dict[s
     return {**evidence, **_above_estimate(attempt, cost_micros)}
 
 
-def outcome_known(turn: Turn, run: Run, attempt: Attempt, outcome: str) -> None:
-    """For the caps: what became of the attempt, and what it was for the person who was reached."""
+def outcome_known(turn: Turn, run: Run, attempt: Attempt, outcome: str, *, entry: int | None = None) -> None:
+    """For the caps: what became of the attempt, and what it was for the person who was reached; `entry` as in `touch`."""
     turn.touched.append((attempt, outcome))
     what = {"answered": "conversation", "declined": "refusal"}.get(outcome)
     if what is not None and attempt.channel == "voice":
-        touch(turn, run, what, attempt)
+        touch(turn, run, what, attempt, entry=entry)
 
 
-def touch(turn: Turn, run: Run, what: str, attempt: Attempt | None) -> None:
-    """Note what a cap may count; the next entry is the one that records it."""
+def touch(turn: Turn, run: Run, what: str, attempt: Attempt | None, *, entry: int | None = None) -> None:
+    """Note what a cap may count; `entry` is the position of the entry that records it, by default the next one."""
     known = attempt is not None
     turn.touches.append(
         Touch(
@@ -303,7 +303,7 @@ def touch(turn: Turn, run: Run, what: str, attempt: Attempt | None) -> None:
             tick=turn.tick,
             attempt_no=attempt.no if attempt is not None else 0,
             what=what,
-            entry=len(turn.entries),
+            entry=len(turn.entries) if entry is None else entry,
             channel=attempt.channel if attempt is not None else "",
             plan=run.plan if known else "",
             purpose=turn.plan_of(run).plan.purpose if known else "",
