@@ -20,7 +20,7 @@ What a rule does when it is asked is the kernel's; nothing here judges a send.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path as FilePath
 
 import msgspec
@@ -36,8 +36,8 @@ from dee_appliance.authoring.written_policy import MAX_RATES, MAX_RULES, Written
 from dee_appliance.authoring.written_rule import RULE_TYPES
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical, document_digest
-from dee_appliance.kernel.e1.plan import Channel
-from dee_appliance.kernel.e1.policy import BudgetRule, Policy, Rate, Rule
+from dee_appliance.kernel.e1.plan import Channel, Purpose
+from dee_appliance.kernel.e1.policy import BudgetRule, ConsentRule, Policy, Rate, Rule, SuppressionRule
 
 CHANNELS: tuple[Channel, ...] = ("email", "sms", "voice")
 
@@ -90,6 +90,21 @@ def settable(checked: CheckedPolicy) -> Policy:
     raise Refused(f"the policy has mistakes:\n{listed}", where=checked.file, hint="correct the file and set it again")
 
 
+def gaps_of(policy: Policy) -> list[str]:
+    """Return what a policy lets through that few mean to: a policy may be as wide as its owner wants, but not unseen."""
+    stops = [
+        rule for rule in policy.rules if isinstance(rule, SuppressionRule) and not rule.lists and _is_for_all(rule)
+    ]
+    asks = [rule for rule in policy.rules if isinstance(rule, ConsentRule) and _is_for_all(rule, "marketing")]
+    unheard, unasked = _without(stops), _without(asks)
+    gaps = []
+    if unheard:
+        gaps.append(f"no rule stops {unheard} to whoever has opted out: opt-outs are recorded and stop nothing")
+    if unasked:
+        gaps.append(f"no rule asks everywhere for consent to marketing by {unasked}")
+    return gaps
+
+
 def _policy(source: Source, known_zones: Collection[str] | None, found: Findings) -> Policy | None:
     shape = Shape(source, found, RULE_HINTS)
     head, _ = shape.fields(WrittenPolicyFile, source.data, (), apart=("rule", "rate"))
@@ -127,6 +142,17 @@ def _check_own_ids(top: Place, rules: list[Rule]) -> None:
         if rule.id.startswith("plan/"):
             reason, hint = "ids that begin with plan/ are those of the plans' own rules", "choose another beginning"
             top.inside("rule", index).refuse(("id",), "reserved_id", reason, hint)
+
+
+def _is_for_all(rule: Rule, purpose: Purpose | None = None) -> bool:
+    """Tell whether a rule holds for everybody at all times, for every purpose or for one."""
+    purposes = not rule.purposes or purpose in rule.purposes
+    dated = rule.effective_from or rule.effective_until
+    return purposes and not (dated or rule.jurisdictions or rule.unless) and rule.subscriber == "any"
+
+
+def _without(rules: Sequence[Rule]) -> str:
+    return ", ".join(one for one in CHANNELS if all(rule.channels and one not in rule.channels for rule in rules))
 
 
 def _check_budgets(top: Place, rules: list[Rule], rates: list[Rate]) -> None:

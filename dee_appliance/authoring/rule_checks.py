@@ -11,7 +11,9 @@ from dee_appliance.authoring.finding import did_you_mean
 from dee_appliance.authoring.jurisdictions import fault_of_jurisdiction
 from dee_appliance.authoring.place import Place
 from dee_appliance.authoring.shape import Shape, shown
-from dee_appliance.kernel.e1.policy import BudgetRule, CapRule, DailyLimitRule, Rule, WindowRule
+from dee_appliance.kernel.e1.input import TALLIED
+from dee_appliance.kernel.e1.policy import BudgetRule, CapRule, DailyLimitRule, RatioRule, Rule, WindowRule
+from dee_appliance.kernel.e1.rule_limits import RESERVED
 
 
 def tables(shape: Shape, data: dict[str, object], name: str, most: int, whole: str) -> list[tuple[int, object]]:
@@ -34,10 +36,24 @@ def check_rules(top: Place, rules: Sequence[Rule], known_zones: Collection[str] 
         if rule.id in lines:
             reason = f'the id "{rule.id}" is already taken by the rule at line {lines[rule.id]}'
             place.refuse(("id",), "duplicate_id", reason, "give each rule its own id")
+        if rule.id in RESERVED:
+            place.refuse(
+                ("id",), "reserved_id", f'the engine itself uses the id "{rule.id}"', "give the rule another id"
+            )
+        if isinstance(rule, RatioRule):
+            _check_events(place, rule)
         lines.setdefault(rule.id, place.line("id"))
         _check_places(place, rule)
         if known_zones is not None:
             _check_zone(place, rule, known_zones)
+
+
+def _check_events(place: Place, rule: RatioRule) -> None:
+    for field, events in (("numerator", rule.numerator), ("denominator", rule.denominator)):
+        for index, event in enumerate(events):
+            if event not in TALLIED:
+                reason = f'"{event}" is not counted by day, so the ratio would never be reached'
+                place.refuse((field, index), "wrong_value", reason, did_you_mean(event, TALLIED))
 
 
 def _check_places(place: Place, rule: Rule) -> None:

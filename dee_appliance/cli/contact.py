@@ -56,7 +56,12 @@ def parse_consents(texts: Iterable[str]) -> tuple[ConsentGrant, ...]:
     help="What to do with known contacts that differ.",
 )
 @click.option("--rejects", type=PATH, metavar="FILE", help="Where rejects go. [default: FILE.rejects.csv]")
-@click.option("--consent", multiple=True, metavar="CHANNEL[:PURPOSE]", help="Everybody in the file consents to this.")
+@click.option(
+    "--consent",
+    multiple=True,
+    metavar="CHANNEL[:PURPOSE]",
+    help="Everybody in the file consents to this, but for who has revoked it.",
+)
 @click.option("--delimiter", metavar="D", help="comma, semicolon or tab. [default: found in the header]")
 @click.option("--default-country", metavar="CC", help="Reads phone numbers without + and regions, as in US.")
 def import_(
@@ -125,10 +130,11 @@ def _show_report(session: Session, file: Path, report: ImportReport, first: list
         "kept": "known contacts that differ, left as they are: --on-existing update",
         "conflict": "rows that name two known contacts at once",
         "consents": "consents recorded",
+        "revoked": "consents left out, as they were revoked",
     }
     rows = [
         (f"  {name}", f"{getattr(report, name):,}", notes.get(name, ""))
-        for name in ("new", "changed", "same", "kept", "duplicate", "rejected", "conflict", "consents")
+        for name in ("new", "changed", "same", "kept", "duplicate", "rejected", "conflict", "consents", "revoked")
     ]
     for name, count, note in rows:
         if count != "0" or name.strip() in {"new", "rejected"}:

@@ -103,6 +103,14 @@ def set_(session: Session, *, file: Path, preview: bool) -> None:
 
         preview_change(session, policy=str(file))
         return
+    from dee_appliance.authoring.policy_file import check_policy, gaps_of
+
     engine = session.engine()
     digest = engine.set_policy(file)
-    session.done(engine, f"the policy of {file} is in force ({short(digest)})", file=str(file), digest=digest)
+    checked = check_policy(file)
+    gaps = [] if checked.policy is None else gaps_of(checked.policy)
+    session.done(
+        engine, f"the policy of {file} is in force ({short(digest)})", file=str(file), digest=digest, gaps=gaps
+    )
+    for gap in gaps:
+        session.out.line(f"note: {gap}")

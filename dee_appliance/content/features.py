@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dee_appliance.content.visible import seen_of
 from dee_appliance.kernel.e1.rules.content import text_feature
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 FEATURES: dict[str, str] = {
     "unsubscribe_header": "the header List-Unsubscribe (RFC 2369)",
     "one_click_unsubscribe": "List-Unsubscribe with an https address, and List-Unsubscribe-Post (RFC 8058)",
-    "unsubscribe_link": "the unsubscribe link in the text",
-    "postal_address": "the postal address of the setting sender.postal_address, in every version of the text",
+    "unsubscribe_link": "the unsubscribe link in every version of the text, to be seen or to be clicked on",
+    "postal_address": "the postal address of the setting sender.postal_address, to be seen in every version of the text",
     "sender_identity": "the name of the setting sender.name: in From, or in the text of a message or call",
     "opt_out_words": "the word STOP, which stops text messages when it is answered",
 }
@@ -36,11 +37,14 @@ def features_of_email(
     texts: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Return what an e-mail has, sorted."""
-    versions = [plain(one) for one in (rendered.text, rendered.html) if one]
+    seen = seen_of(rendered.html)
+    versions = [plain(rendered.text), *([plain(seen.text)] if rendered.html else [])]
     found = _texts_in(versions, texts)
     found["unsubscribe_header"] = in_header
     found["one_click_unsubscribe"] = in_header and one_click
-    found["unsubscribe_link"] = bool(unsubscribe_link) and all(plain(unsubscribe_link) in one for one in versions)
+    link = plain(unsubscribe_link)
+    in_html = not rendered.html or link in plain(seen.text) or link in [plain(one) for one in seen.links]
+    found["unsubscribe_link"] = bool(link) and link in plain(rendered.text) and in_html
     found["postal_address"] = bool(plain(postal_address)) and all(plain(postal_address) in one for one in versions)
     found["sender_identity"] = bool(sender_name or rendered.sender)
     return _names(found)

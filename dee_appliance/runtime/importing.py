@@ -49,6 +49,8 @@ class ImportReport(msgspec.Struct, kw_only=True):
     kept: int = 0
     """Known contacts that differ and were left as they are (--on-existing keep)."""
     consents: int = 0
+    revoked: int = 0
+    """Consents for everybody that were left out, because the contact has revoked them."""
     rejects_file: str | None = None
     queued: int = 0
     """Requests that a running loop had not taken yet when the import returned."""
@@ -91,6 +93,11 @@ class ContactReader:
     def has_secret(self, contact: str) -> bool:
         """Tell whether there is a secret for commitments to the contact's data; an erasure takes it away."""
         return self._vault.newest(contact, "secret") is not None
+
+    def has_revoked(self, contact: str, channel: str, purpose: str) -> bool:
+        """Tell whether the contact has revoked the consent for a purpose, or for every purpose."""
+        consents = self._state.contact(contact).consents
+        return any(not one.granted for key in (purpose, "*") if (one := consents.get((channel, key))) is not None)
 
     def existing(self, contact: str) -> ExistingContact:
         """Return what the file holds of a contact."""
@@ -166,6 +173,10 @@ class Importer:
                 return
         contact = prepared.contact if comparison.existing is None else comparison.existing.contact
         for grant in self._consents:
+            if self._reader.has_revoked(contact, grant.channel, grant.purpose):
+                # Whoever wrote the file speaks for many; a revocation is undone by one person, in a row of `dee consent import`.
+                report.revoked += 1
+                continue
             report.consents += 1
             yield _consent_row(contact, grant, self._now)
 

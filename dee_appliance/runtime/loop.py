@@ -34,8 +34,17 @@ SOURCE = "loop"
 ANSWER_WAIT_S = 0.05
 LAST_TICK = 253_402_300_799
 """The end of the year 9999: what lies beyond never comes."""
-REWRITES = ("contact.put", "contact.erase", "config.set", "run.enroll", "run.verb")
-"""Inputs after which a message that was rendered beforehand may no longer be what the queue asks for."""
+REWRITES = (
+    "contact.put",
+    "contact.erase",
+    "config.set",
+    "policy.set",
+    "pack.use",
+    "pack.retire",
+    "run.enroll",
+    "run.verb",
+)
+"""Inputs after which a message that was rendered beforehand may no longer be what the queue, or a content rule, asks for."""
 
 
 class LoopLimits(msgspec.Struct, frozen=True, kw_only=True):

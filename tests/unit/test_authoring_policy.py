@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dee_appliance.authoring.policy_file import CheckedPolicy, check_policy, settable
+from dee_appliance.authoring.policy_file import CheckedPolicy, check_policy, gaps_of, settable
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import document_digest
 from dee_appliance.kernel.e1.plan import Hours
@@ -173,3 +173,33 @@ def test_yaml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text("policy: x\n")
     with pytest.raises(Refused, match="YAML"):
         check_policy(tmp_path / "policy.yaml")
+
+
+@pytest.mark.parametrize(
+    ("rules", "gaps"),
+    [
+        ("", ["stops email, sms, voice", "by email, sms, voice"]),
+        ('[[rule]]\nid = "a"\nkind = "suppression"\n', ["by email, sms, voice"]),
+        (
+            '[[rule]]\nid = "a"\nkind = "suppression"\nlists = ["x"]\n',
+            ["stops email, sms, voice", "by email, sms, voice"],
+        ),
+        ('[[rule]]\nid = "a"\nkind = "suppression"\njurisdictions = ["US"]\n', ["stops email", "by email"]),
+        ('[[rule]]\nid = "a"\nkind = "suppression"\nunless = [{ fact = "x" }]\n', ["stops email", "by email"]),
+        (
+            '[[rule]]\nid = "a"\nkind = "suppression"\nchannels = ["sms"]\n[[rule]]\nid = "b"\nkind = "consent"\n',
+            ["stops email, voice"],
+        ),
+        (
+            '[[rule]]\nid = "a"\nkind = "suppression"\n[[rule]]\nid = "b"\nkind = "consent"\npurposes = ["marketing"]\n',
+            [],
+        ),
+    ],
+)
+def test_a_policy_that_heeds_no_opt_out_or_asks_for_no_consent_is_said_to_be_so(
+    tmp_path: Path, rules: str, gaps: list[str]
+) -> None:
+    (tmp_path / "policy.toml").write_text(f'policy = "p"\n{rules}')
+    found = gaps_of(settable(check_policy(tmp_path / "policy.toml")))
+    assert len(found) == len(gaps)
+    assert all(words in gap for words, gap in zip(gaps, found, strict=True))

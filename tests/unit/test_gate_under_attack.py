@@ -53,8 +53,8 @@ BROKEN_RULES = (
     b'{"kind":"email","id":"a"}',
     b'{"kind":"suppression","id":"a","effective_from":"yesterday"}',
     b'{"kind":"rate","id":"a","limit":1,"seconds":0}',
-    b'{"kind":"ratio","id":"a","numerator":["x"],"denominator":["y"],"max_per_10000":1,"days":99999999999}',
-    b'{"kind":"ratio","id":"a","numerator":["x"],"denominator":["y"],"max_per_10000":1,"min_denominator":0}',
+    b'{"kind":"ratio","id":"a","numerator":["email.complained"],"denominator":["email.delivered"],"max_per_10000":1,"days":99999999999}',
+    b'{"kind":"ratio","id":"a","numerator":["email.complained"],"denominator":["email.delivered"],"max_per_10000":1,"min_denominator":0}',
     b'{"kind":"consent","id":"a","implied":{"purchase":99999999999999}}',
     b'{"kind":"fact","id":"a","require":[{"attribute":"x","months":99999999999999}]}',
     b'{"kind":"fact","id":"a","require":[{}]}',
@@ -62,6 +62,10 @@ BROKEN_RULES = (
     b'{"kind":"suppression","id":"a"},{"kind":"suppression","id":"a"}',
     b'{"kind":"suppression","id":"plan/budget"}',
     b'{"kind":"suppression","id":""}',
+    b'{"kind":"daily_limit","id":"halt","limit":1}',
+    b'{"kind":"cap","id":"a","limit":1,"seconds":60,"counts":["calls"]}',
+    b'{"kind":"cap","id":"a","limit":1,"seconds":60,"scope":["plan"]}',
+    b'{"kind":"ratio","id":"a","numerator":["x"],"denominator":["email.delivered"],"max_per_10000":1}',
 )
 
 
@@ -208,3 +212,14 @@ def test_what_a_provider_speaks_of_after_it_was_refused_counts_again() -> None:
         story.event("sms.delivered", permit)
         story.enroll(plan="other")
         assert story.pull("sms") == []
+
+
+# ---- addresses ----
+
+
+def test_an_address_that_no_list_can_be_asked_about_is_none() -> None:
+    with Story(plan_of(email()), policy=policy_of(OWN)) as story:
+        story.admit(inputs.ContactPut(contact=contact_id(0), facts={"present": ["email"]}, tokens={}))
+        story.enroll()
+        assert story.pull() == []
+        assert story.status() == "FAILED(denied:no_address)"

@@ -173,8 +173,10 @@ def _ask_rule(rule: Rule, question: Question) -> RuleAnswer | None:
 
 
 def _ask_address(question: Question) -> RuleAnswer:
-    present = question.contact.facts.get("present")
-    if isinstance(present, list) and ADDRESS_OF[question.channel] in present and not question.contact.erased:
+    """Pass when there is an address, and a token of it: without one no suppression and no list could know it."""
+    present, kind = question.contact.facts.get("present"), ADDRESS_OF[question.channel]
+    there = isinstance(present, list) and kind in present and kind in question.contact.tokens
+    if there and not question.contact.erased:
         return PASS
     return RuleAnswer(verdict="deny", reason="no_address")
 

@@ -10,7 +10,9 @@ import msgspec
 
 from dee_appliance.kernel.e1.civil_time import parse_iso_date
 from dee_appliance.kernel.e1.encoding import MAX_INTEGER, NotCanonical, canonical
+from dee_appliance.kernel.e1.input import TALLIED
 from dee_appliance.kernel.e1.policy import (
+    HAPPENINGS,
     BudgetRule,
     CapRule,
     ConsentRule,
@@ -29,11 +31,15 @@ from dee_appliance.kernel.e1.policy import (
     decode_policy,
 )
 from dee_appliance.kernel.e1.rulebook import window_of
+from dee_appliance.kernel.e1.rules.question import ADDRESS_OF
+from dee_appliance.kernel.e1.rules_input import HALTS
 
-RESERVED = ("address", "trial", "send_by")
-"""Ids by which the gate names what it asks beside the rules."""
+RESERVED = ("address", "trial", "send_by", "channel_unavailable", *HALTS)
+"""Ids by which the gate names what it asks beside the rules, and the reasons of holds that no rule sets or ends."""
 OF_PLANS = "plan/"
 """How the ids begin of what a plan tightens: a rule of that id would take its window or share its counter."""
+COUNTED = (*ADDRESS_OF, *HAPPENINGS)
+"""What a cap can count."""
 MOST_DAYS = 3_660
 MOST_SECONDS = MOST_DAYS * 86_400
 MOST_MONTHS = 1_200
@@ -101,7 +107,9 @@ def _sound_limit(rule: Rule) -> bool:
     """A rate of none would be asked again and again in the same second; a negative limit or price means nothing."""
     match rule:
         case RatioRule():
-            return 0 < rule.days <= MOST_DAYS and rule.min_denominator > 0 and rule.max_per_10000 > 0
+            events = (*rule.numerator, *rule.denominator)
+            limits = 0 < rule.days <= MOST_DAYS and rule.min_denominator > 0 and rule.max_per_10000 > 0
+            return limits and all(one in TALLIED for one in events)
         case DailyLimitRule():
             begins = [parse_iso_date(stage.since) for stage in rule.ramp]
             return rule.limit >= 0 and begins == sorted(begins)
@@ -114,12 +122,13 @@ def _sound_limit(rule: Rule) -> bool:
 
 
 def _sound_cap(rule: CapRule) -> bool:
-    """A cap has a limit, and one window: without one nothing would ever count."""
+    """A cap has a limit and a window, and counts for a contact or an address: else nothing would count, or not together."""
     spans = (rule.seconds, rule.days, int(rule.month))
     within = (
         0 <= rule.seconds <= MOST_SECONDS and 0 <= rule.also_seconds <= MOST_SECONDS and 0 <= rule.days <= MOST_DAYS
     )
-    return rule.limit > 0 and within and any(spans)
+    counts = all(one in COUNTED for one in rule.counts) and ("contact" in rule.scope or "address" in rule.scope)
+    return rule.limit > 0 and within and any(spans) and counts
 
 
 def _is_ground(ground: Ground) -> bool:
