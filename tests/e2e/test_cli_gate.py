@@ -238,6 +238,15 @@ def test_what_if_must_be_told_what_is_changed(desk: Terminal) -> None:
     assert desk.dee("what-if", "--pack", "nothing").code == 1
 
 
+def test_what_if_does_without_a_pack_that_was_in_use_and_without_no_other(desk: Terminal) -> None:
+    said = desk.dee("what-if", "--retire", "house")
+    assert (said.code, said.out) == (1, "")
+    assert "no pack `house` was ever in use" in said.err
+    desk.ok("policy", "pack", "use", "house.toml")
+    desk.ok("policy", "pack", "retire", "house")
+    assert "0 of 0 questions" in desk.ok("what-if", "--retire", "house").out
+
+
 def test_why_explains_by_the_packs_of_the_time(desk: Terminal) -> None:
     desk.ok("policy", "pack", "use", "house.toml")
     desk.ok("enroll", "letter", "--contact", "K-1")
