@@ -78,6 +78,49 @@ def test_without_a_message_content_is_not_asked_and_says_so(desk: Terminal) -> N
     assert "not asked, no message to look into (name --plan and --step): words" in said.out
 
 
+def test_a_refusal_says_what_to_tell_the_file_and_that_is_enough(desk: Terminal) -> None:
+    asked = ("gate", "K-5", "--channel", "voice", "--purpose", "marketing", "--at", "2026-11-18T18:00:00Z")
+    desk.write(
+        "asking.toml",
+        """policy = "asking"
+[[rule]]
+id = "listed"
+kind = "suppression"
+lists = ["registry"]
+[[rule]]
+id = "any-consent"
+kind = "consent"
+[[rule]]
+id = "written-consent"
+kind = "consent"
+classes = ["written"]
+[[rule]]
+id = "licensed"
+kind = "fact"
+require = [{ fact = "licensed" }]
+[[rule]]
+id = "calm"
+kind = "fact"
+require = [{ fact = "emergency", holds = false }]
+""",
+    )
+    desk.ok("policy", "set", "asking.toml")
+    refused = desk.dee(*asked)
+    assert refused.code == 1
+    needs = desk.dee(*asked, "--json").record()["needs"]
+    assert [need["command"].partition(" --channel")[0].split()[1:3] for need in needs] == [
+        ["suppress", "import"],
+        ["fact", "set"],
+        ["fact", "set"],
+        ["consent", "grant"],
+    ]
+    assert all(f"{need['command']}  " in refused.out for need in needs)
+    desk.write("FILE.csv", "+12025550199\n")
+    for need in needs:
+        desk.ok(*need["command"].split()[1:])
+    assert desk.ok(*asked, "--json").record()["needs"] == []
+
+
 def test_a_question_is_recorded_nowhere(desk: Terminal) -> None:
     before = digest(desk)
     desk.dee("gate", "K-1", "--channel", "voice", "--purpose", "marketing")
