@@ -231,13 +231,16 @@ class EnginePeople(EngineQueue):
         *,
         as_of: int | None = None,
         allow_empty: bool = False,
+        allow_smaller: bool = False,
+        allow_older: bool = False,
         dry_run: bool = False,
         progress: Progress = None,
     ) -> ListReport:
         """Bring a new version of a suppression list into use, in the place of the earlier one, all or nothing.
 
-        `as_of` is the tick at which it was taken from its source (default: now). Raises Refused as import_contacts does, for an
-        empty list that is not said to be one, and when another import of the list came in between.
+        `as_of` is the tick at which it was taken from its source (default: now). Raises Refused as import_contacts does, for a
+        list that is empty, older than the version in use, or less than half of it, and is not said to be right all the same, and
+        when another import of the list came in between.
         """
         from dee_appliance.runtime.ledger_import import ListImport  # noqa: PLC0415 - slow, and only used here
 
@@ -253,7 +256,7 @@ class EnginePeople(EngineQueue):
                 as_of=now if as_of is None else as_of,
                 actor=self.actor,
             )
-            rows = importer.rows(allow_empty=allow_empty)
+            rows = importer.rows(allow_empty=allow_empty, allow_smaller=allow_smaller, allow_older=allow_older)
             batch = self._imported(rows, "dee suppress import", dry_run=dry_run, progress=progress)
         if batch is not None and batch.refused:
             raise Refused(

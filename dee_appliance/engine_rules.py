@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.engine_queue import EngineQueue
+from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.input import PackRetire, PackUse, PolicySet
 
 if TYPE_CHECKING:
@@ -77,13 +78,20 @@ class EngineRules(EngineQueue):
     def changed_rules(
         self, *, policy: str | Path | None = None, packs: tuple[str, ...] = (), retire: tuple[str, ...] = ()
     ) -> ChangedRules:
-        """Read a policy file and packs (files, or names of shipped ones), to ask what they would change. Raises Refused."""
+        """Read a policy file and packs (files, or names of shipped ones), to ask what they would change.
+
+        Raises Refused, also for an id to retire of which the file has never used a pack: it would change nothing.
+        """
         from dee_appliance.authoring.policy_file import check_policy, settable  # noqa: PLC0415 - slow, only used here
         from dee_appliance.replay.changed_rules import ChangedRules  # noqa: PLC0415
         from dee_appliance.runtime.packs import read_pack  # noqa: PLC0415
+        from dee_appliance.store.rules_in_use import was_ever_used  # noqa: PLC0415
 
         with self.view() as view:
             zones = view.zone_ids()
+            for one in retire:
+                if not was_ever_used(view.state.settings, one):
+                    raise Refused(f"no pack `{one}` was ever in use", where=str(self.path), hint="dee policy pack list")
         return ChangedRules(
             policy=None if policy is None else settable(check_policy(Path(policy), known_zones=zones)),
             use=tuple(pack for one in packs if (pack := read_pack(one, zones).pack) is not None),

@@ -92,6 +92,10 @@ def _lines(report: GateReport, *, everything: bool) -> Iterator[str]:
         yield "  hours and caps: no moment is known at which all of them pass"
     elif opens.tick > report.at.tick and opens != report.next:
         yield f"  hours and caps alone pass from {_moment_text(opens)}"
+    if report.needs:
+        width = max(len(need.command) for need in report.needs)
+        for position, need in enumerate(report.needs):
+            yield f"  {'next:' if position == 0 else '     '}  {need.command:<{width}}  {need.when}"
 
 
 def _subscriber(subscriber: str) -> str:

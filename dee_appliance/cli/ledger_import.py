@@ -76,6 +76,8 @@ def consent_import(session: Session, *, file: Path, **reading: Unpack[Reading]) 
 @click.option("--list", "name", metavar="NAME", help="It is a whole suppression list of this name, as in us-ndnc.")
 @click.option("--as-of", metavar="T", help="With --list: when the list was taken from its source. [default: now]")
 @click.option("--allow-empty", is_flag=True, help="With --list: nobody is on the list.")
+@click.option("--allow-smaller", is_flag=True, help="With --list: it has less than half of the version in use.")
+@click.option("--allow-older", is_flag=True, help="With --list: it was taken before the version in use.")
 @click.option(
     "--reason", metavar="CODE", help="Without --list: the reason of rows that give none. [default: unsubscribed]"
 )
@@ -87,6 +89,8 @@ def suppress_import(
     name: str | None,
     as_of: str | None,
     allow_empty: bool,
+    allow_smaller: bool,
+    allow_older: bool,
     reason: str | None,
     **reading: Unpack[Reading],
 ) -> None:
@@ -96,7 +100,8 @@ def suppress_import(
     scope: *, channel:NAME, plan:NAME), reason, date. The file need not know them. Known ones are left as they are.
 
     With --list: one column of phone numbers or e-mail addresses (a header is not needed), such as a do-not-call registry. It
-    takes the place of the earlier version at once and whole; rules ask for it by its name. Only keyed tokens are kept.
+    takes the place of the earlier version at once and whole; rules ask for it by its name. Only keyed tokens are kept. What looks
+    like the wrong file is refused: an empty list, an older one, less than half of the one in use.
 
     \b
     Example:
@@ -105,8 +110,8 @@ def suppress_import(
     """
     from dee_appliance.cli.instant import parse_instant
 
-    if name is None and (as_of is not None or allow_empty):
-        raise Usage("--as-of and --allow-empty go with --list", where="--list")
+    if name is None and (as_of is not None or allow_empty or allow_smaller or allow_older):
+        raise Usage("--as-of, --allow-empty, --allow-smaller and --allow-older go with --list", where="--list")
     if name is not None and reason is not None:
         raise Usage("a list has no reasons", where="--reason", hint="leave --reason or --list out")
     engine = session.engine()
@@ -121,7 +126,14 @@ def suppress_import(
             )
         else:
             report = engine.import_list(
-                name, wanted, as_of=taken, allow_empty=allow_empty, dry_run=reading["dry_run"], progress=progress
+                name,
+                wanted,
+                as_of=taken,
+                allow_empty=allow_empty,
+                allow_smaller=allow_smaller,
+                allow_older=allow_older,
+                dry_run=reading["dry_run"],
+                progress=progress,
             )
     counts = ("added", "same", "duplicate", "strangers") if name is None else ("entries", "duplicate")
     _show(session, file, report, counts, dry_run=reading["dry_run"], first=first, list_=name)

@@ -20,6 +20,7 @@ from dee_appliance.kernel.e1.rulebook import Rulebook, places_of
 from dee_appliance.kernel.e1.rules.question import Question
 from dee_appliance.runtime.enrolling import read_variables
 from dee_appliance.runtime.gate_left_out import LeftOut, why_left_out
+from dee_appliance.runtime.gate_needs import GateNeed, Refusal, gate_needs
 from dee_appliance.runtime.gate_words import Asked
 from dee_appliance.runtime.preview import prepare_unsent
 from dee_appliance.runtime.published import find_version
@@ -76,7 +77,8 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
     `rule` and `reason` are those of the rule that decides (empty when all pass). `next` is when it may leave or is
     asked again: now when it is allowed, none when it is denied or no time is known. `hours_open` is the first instant
     at which every window and cap passes, whatever else does not; none when there is none. `queue` are shared holds that
-    keep the send from being asked at all. `message` says why it could not be made.
+    keep the send from being asked at all. `message` says why it could not be made. `needs` is what somebody may tell the file
+    so that rules which refuse now pass.
     """
 
     contact: str
@@ -99,6 +101,7 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     ladder: tuple[Rung, ...]
     left_out: tuple[LeftOut, ...]
+    needs: tuple[GateNeed, ...]
 
 
 def gate_report(view: View, asked: GateAsked) -> GateReport:
@@ -164,6 +167,7 @@ class _Asking:
             message=message.strip(),
             ladder=self._ladder(verdict),
             left_out=self._left_out(),
+            needs=self._needs(verdict),
         )
 
     # ---- the question ----
@@ -229,6 +233,21 @@ class _Asking:
             else built_in(name, _verdict(answer), self._channel)
             for name, answer, values in (*verdict.ladder, *verdict.rest)
             if name != "send_by"  # only a step that was entered can be late
+        )
+
+    def _needs(self, verdict: Verdict) -> tuple[GateNeed, ...]:
+        rules = {rule.id: rule for rule in self._question.book.rules}
+        answers = (*verdict.ladder, *verdict.rest)
+        return gate_needs(
+            [
+                Refusal(rule=rules[name], values=values)
+                for name, answer, values in answers
+                if name in rules and _verdict(answer) == "deny"
+            ],
+            self._shared.facts,
+            contact=self._contact.contact,
+            channel=self._channel,
+            purpose=self._plan.purpose,
         )
 
     def _left_out(self) -> tuple[LeftOut, ...]:

@@ -29,6 +29,7 @@ from dee_appliance.intake.ledger_rows import (
     read_subjects,
 )
 from dee_appliance.intake.row_file import Columns, Repeated, RowFile
+from dee_appliance.kernel.e1.civil_time import format_utc
 from dee_appliance.kernel.e1.encoding import prefixed
 from dee_appliance.kernel.e1.input import KIND_OF, ConsentSet, Input, ListAdd, ListUse, SuppressionSet, encode_input
 from dee_appliance.store.inbox import InboxRow
@@ -292,10 +293,23 @@ class ListImport(_LedgerImport[ListReport]):
         report = ListReport(list=name, version=version, replaces=lists.version(name), as_of=as_of)
         super().__init__(view, file, now, report)
         self._actor = actor
+        self._earlier = lists.in_use.get(name)
+        self._earlier_entries = lists.count(name, report.replaces)
 
-    def rows(self, *, allow_empty: bool) -> Iterator[InboxRow]:
-        """Give the inbox rows, counting all of them in `report`. Raises Refused as RowFile does, and for an empty list."""
+    def rows(self, *, allow_empty: bool, allow_smaller: bool, allow_older: bool) -> Iterator[InboxRow]:
+        """Give the inbox rows, counting all of them in `report`.
+
+        Raises Refused as RowFile does, and for a list that looks like the wrong file: an empty one, one that is older than the
+        version in use, one with less than half of its entries. Whoever is on no list any more is contacted.
+        """
         report = self.report
+        if self._earlier is not None and report.as_of < self._earlier.as_of and not allow_older:
+            raise Refused(
+                f"the list is as of {format_utc(report.as_of)}, and version {report.replaces}, which is in use, as of "
+                f"{format_utc(self._earlier.as_of)}",
+                where=report.list,
+                hint="take the newer file; if the older one is right, say so: --allow-older",
+            )
         tokens: list[str] = []
         for token in self._lines(LIST_COLUMNS, self._read):
             report.entries += 1
@@ -308,6 +322,13 @@ class ListImport(_LedgerImport[ListReport]):
         if not report.entries and not allow_empty:
             raise Refused(
                 "the list is empty", where=self._file.path.name, hint="if nobody is on it, say so: --allow-empty"
+            )
+        if report.entries and report.entries * 2 < self._earlier_entries and not allow_smaller:
+            raise Refused(
+                f"the list has {report.entries:,} entries, and version {report.replaces}, which is in use, "
+                f"{self._earlier_entries:,}: is it whole?",
+                where=self._file.path.name,
+                hint="if so many have left it, say so: --allow-smaller",
             )
         used = ListUse(
             list=report.list, version=report.version, as_of=report.as_of, count=report.entries, actor=self._actor

@@ -28,6 +28,11 @@ def packs_in_use(settings: Mapping[str, object], entries: Mapping[str, int]) -> 
     return tuple((key.removeprefix(PACK), str(settings[key]), entries[key]) for key in keys)
 
 
+def was_ever_used(settings: Mapping[str, object], pack: str) -> bool:
+    """Tell whether a pack of this id is or was in use: a retired one leaves its setting, empty."""
+    return PACK + pack in settings
+
+
 def recorded_facts(settings: Mapping[str, object], entries: Mapping[str, int]) -> dict[str, tuple[bool, int]]:
     """Return the facts that were recorded, with the entries that recorded them."""
     return {

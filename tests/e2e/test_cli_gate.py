@@ -78,6 +78,49 @@ def test_without_a_message_content_is_not_asked_and_says_so(desk: Terminal) -> N
     assert "not asked, no message to look into (name --plan and --step): words" in said.out
 
 
+def test_a_refusal_says_what_to_tell_the_file_and_that_is_enough(desk: Terminal) -> None:
+    asked = ("gate", "K-5", "--channel", "voice", "--purpose", "marketing", "--at", "2026-11-18T18:00:00Z")
+    desk.write(
+        "asking.toml",
+        """policy = "asking"
+[[rule]]
+id = "listed"
+kind = "suppression"
+lists = ["registry"]
+[[rule]]
+id = "any-consent"
+kind = "consent"
+[[rule]]
+id = "written-consent"
+kind = "consent"
+classes = ["written"]
+[[rule]]
+id = "licensed"
+kind = "fact"
+require = [{ fact = "licensed" }]
+[[rule]]
+id = "calm"
+kind = "fact"
+require = [{ fact = "emergency", holds = false }]
+""",
+    )
+    desk.ok("policy", "set", "asking.toml")
+    refused = desk.dee(*asked)
+    assert refused.code == 1
+    needs = desk.dee(*asked, "--json").record()["needs"]
+    assert [need["command"].partition(" --channel")[0].split()[1:3] for need in needs] == [
+        ["suppress", "import"],
+        ["fact", "set"],
+        ["fact", "set"],
+        ["consent", "grant"],
+    ]
+    assert all(f"{need['command']}  " in refused.out for need in needs)
+    desk.write("FILE.csv", "+12025550199\n")
+    for need in needs:
+        desk.ok(*need["command"].split()[1:])
+    assert desk.ok(*asked, "--json").record()["needs"] == []
+
+
 def test_a_question_is_recorded_nowhere(desk: Terminal) -> None:
     before = digest(desk)
     desk.dee("gate", "K-1", "--channel", "voice", "--purpose", "marketing")
@@ -248,6 +291,15 @@ def test_of_a_long_ladder_a_timeline_names_what_did_not_pass(desk: Terminal) -> 
     assert "us-federal/dnc-registry ✘ the list us-ndnc was never loaded" in line
     assert " ✔" not in line
     assert "          ✔ address" in desk.ok("why", "K-1").out
+
+
+def test_what_if_does_without_a_pack_that_was_in_use_and_without_no_other(desk: Terminal) -> None:
+    said = desk.dee("what-if", "--retire", "house")
+    assert (said.code, said.out) == (1, "")
+    assert "no pack `house` was ever in use" in said.err
+    desk.ok("policy", "pack", "use", "house.toml")
+    desk.ok("policy", "pack", "retire", "house")
+    assert "0 of 0 questions" in desk.ok("what-if", "--retire", "house").out
 
 
 def test_why_explains_by_the_packs_of_the_time(desk: Terminal) -> None:

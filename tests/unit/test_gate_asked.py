@@ -185,6 +185,11 @@ def test_hours_say_the_time_there_and_the_next_opening(engine: Engine) -> None:
     assert "; the calendar of closed dates ends on 2026-12-31" in rung(ended, "hours")[1]
 
 
+def test_hours_beyond_the_zone_table_say_where_it_ends(engine: Engine) -> None:
+    verdict, words = rung(asked(engine, "K-2", "voice", at=START + 20 * 366 * DAY_S), "hours")
+    assert (verdict, "the time-zone table ends on 2041-01-01" in words) == ("deny", True)
+
+
 def test_a_cap_says_how_many_which_entries_and_when_the_next_one_leaves(engine: Engine) -> None:
     engine.set_fact("licensed", value=True)
     for _ in range(2):
