@@ -37,7 +37,7 @@ from dee_appliance.authoring.written_rule import RULE_TYPES
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical, document_digest
 from dee_appliance.kernel.e1.plan import Channel, Purpose
-from dee_appliance.kernel.e1.policy import BudgetRule, ConsentRule, Policy, Rate, Rule, SuppressionRule
+from dee_appliance.kernel.e1.policy import BudgetRule, ConsentRule, Policy, Rate, Rule
 
 CHANNELS: tuple[Channel, ...] = ("email", "sms", "voice")
 
@@ -92,17 +92,9 @@ def settable(checked: CheckedPolicy) -> Policy:
 
 def gaps_of(policy: Policy) -> list[str]:
     """Return what a policy lets through that few mean to: a policy may be as wide as its owner wants, but not unseen."""
-    stops = [
-        rule for rule in policy.rules if isinstance(rule, SuppressionRule) and not rule.lists and _is_for_all(rule)
-    ]
     asks = [rule for rule in policy.rules if isinstance(rule, ConsentRule) and _is_for_all(rule, "marketing")]
-    unheard, unasked = _without(stops), _without(asks)
-    gaps = []
-    if unheard:
-        gaps.append(f"no rule stops {unheard} to whoever has opted out: opt-outs are recorded and stop nothing")
-    if unasked:
-        gaps.append(f"no rule asks everywhere for consent to marketing by {unasked}")
-    return gaps
+    unasked = _without(asks)
+    return [f"no rule asks everywhere for consent to marketing by {unasked}"] if unasked else []
 
 
 def _policy(source: Source, known_zones: Collection[str] | None, found: Findings) -> Policy | None:

@@ -157,7 +157,9 @@ class GateWords:
         where = ", ".join(f"{zone}{_clock(table, str(zone), asked.tick)}" for zone in zones)
         told = f"{hours_words(rule.hours)} in {where}{self._special(rule.hours, table, zones, asked.tick)}"
         if table is not None and not table.from_utc <= asked.tick < table.until_utc:
-            told += f"; what time it is there nobody knows: the time-zone table ends on {format_utc(table.until_utc)[:10]}"
+            told += (
+                f"; what time it is there nobody knows: the time-zone table ends on {format_utc(table.until_utc)[:10]}"
+            )
         if rule.personal:
             told += ", and the contact's own hours"
         return f"{told}, nothing in the last {format_duration(rule.guard_s)}" if rule.guard_s else told

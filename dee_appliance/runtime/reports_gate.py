@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from dee_appliance.kernel.e1.gate import OPT_OUTS
 from dee_appliance.kernel.e1.plan import CHANNEL_OF
 from dee_appliance.kernel.e1.policy import Pack, Policy, Rule, kind_of_rule, rules_for
 from dee_appliance.kernel.e1.rulebook import places_of
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
     from dee_appliance.store.state import State
 
 ADDRESS_WORDS = {"email": "e-mail address", "phone": "phone number"}
-HOLDS_FOR = {"trial": "trial mode, not on the guest list", "send_by": "stale: send_by has passed"}
+BUILT_IN_WORDS = {
+    "trial": "trial mode, not on the guest list",
+    "send_by": "stale: send_by has passed",
+    OPT_OUTS.id: "opted out or suppressed; no rule of the policy asks, the gate does",
+}
 OF_THE_GATE, OF_THE_POLICY, OF_THE_PLAN = "gate", "policy", "plan"
 """Where a rule comes from that no pack has."""
 
@@ -171,8 +176,8 @@ def built_in(name: str, verdict: Literal["pass", "hold", "deny"], channel: Chann
     """Return the answer of one of the gate's own rules."""
     told = ""
     if verdict != "pass":
-        told = f"no {ADDRESS_WORDS[ADDRESS_OF[channel]]}" if name == "address" else HOLDS_FOR.get(name, "")
-    return Rung(rule=name, kind=name, verdict=verdict, values=told)
+        told = f"no {ADDRESS_WORDS[ADDRESS_OF[channel]]}" if name == "address" else BUILT_IN_WORDS.get(name, "")
+    return Rung(rule=name, kind="suppression" if name == OPT_OUTS.id else name, verdict=verdict, values=told)
 
 
 def _zones_asked(answers: list[list[object]], rules: dict[str, Rule]) -> tuple[str, ...]:

@@ -178,27 +178,14 @@ def test_yaml_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "gaps"),
     [
-        ("", ["stops email, sms, voice", "by email, sms, voice"]),
-        ('[[rule]]\nid = "a"\nkind = "suppression"\n', ["by email, sms, voice"]),
-        (
-            '[[rule]]\nid = "a"\nkind = "suppression"\nlists = ["x"]\n',
-            ["stops email, sms, voice", "by email, sms, voice"],
-        ),
-        ('[[rule]]\nid = "a"\nkind = "suppression"\njurisdictions = ["US"]\n', ["stops email", "by email"]),
-        ('[[rule]]\nid = "a"\nkind = "suppression"\nunless = [{ fact = "x" }]\n', ["stops email", "by email"]),
-        (
-            '[[rule]]\nid = "a"\nkind = "suppression"\nchannels = ["sms"]\n[[rule]]\nid = "b"\nkind = "consent"\n',
-            ["stops email, voice"],
-        ),
-        (
-            '[[rule]]\nid = "a"\nkind = "suppression"\n[[rule]]\nid = "b"\nkind = "consent"\npurposes = ["marketing"]\n',
-            [],
-        ),
+        ("", ["by email, sms, voice"]),
+        ('[[rule]]\nid = "a"\nkind = "consent"\njurisdictions = ["US"]\n', ["by email, sms, voice"]),
+        ('[[rule]]\nid = "a"\nkind = "consent"\nunless = [{ fact = "x" }]\n', ["by email, sms, voice"]),
+        ('[[rule]]\nid = "a"\nkind = "consent"\nchannels = ["sms"]\n', ["by email, voice"]),
+        ('[[rule]]\nid = "a"\nkind = "consent"\npurposes = ["marketing"]\n', []),
     ],
 )
-def test_a_policy_that_heeds_no_opt_out_or_asks_for_no_consent_is_said_to_be_so(
-    tmp_path: Path, rules: str, gaps: list[str]
-) -> None:
+def test_a_policy_that_asks_for_no_consent_is_said_to_be_so(tmp_path: Path, rules: str, gaps: list[str]) -> None:
     (tmp_path / "policy.toml").write_text(f'policy = "p"\n{rules}')
     found = gaps_of(settable(check_policy(tmp_path / "policy.toml")))
     assert len(found) == len(gaps)

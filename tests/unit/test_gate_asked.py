@@ -142,6 +142,9 @@ def test_consent_says_what_it_relies_on_or_what_it_lacks(engine: Engine) -> None
     assert rung(asked(engine, "K-4", "email"), "asked")[1].startswith("email express (import 2026-11-18, entry ")
     engine.set_consent("K-4", "email", granted=False)
     assert rung(asked(engine, "K-4", "email"), "asked") == ("deny", "none in force")
+    implied(engine, "purchase")
+    assert rung(asked(engine, "K-4", "email"), "asked") == ("deny", "none in force"), "only the person gives it again"
+    engine.set_consent("K-4", "email", granted=True, expires=START + DAY_S)
     implied(engine, "inquiry")
     assert rung(asked(engine, "K-4", "email"), "asked")[1].startswith(
         "consent implied by inquiry, which does not count here: consent of class express or written or implied"

@@ -351,3 +351,22 @@ def test_a_version_that_was_loaded_in_part_hides_no_later_one() -> None:
         assert story.admit(inputs.ListUse(list="dnc", version=2, as_of=EPOCH, count=3)) == "done"
         assert story.journal.state.lists.on("c") == ("dnc",)
         story.later(HOUR_S)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        (),
+        (policies.SuppressionRule(id="dnc", lists=("dnc",), unless=(policies.Ground(attribute="vip"),)),),
+        (policies.SuppressionRule(id="abroad", jurisdictions=("FR",)),),
+        (policies.SuppressionRule(id="texts", channels=("sms",)),),
+    ],
+)
+def test_whoever_has_opted_out_gets_nothing_also_where_no_rule_asks(rules: tuple[policies.Rule, ...]) -> None:
+    with Story(plan_of(email()), policy=policy_of(*rules), contacts=0) as story:
+        story.put(vip=True)
+        story.event("email.unsubscribed")
+        story.enroll()
+        assert story.pull() == []
+        assert story.status() == "FAILED(denied:suppressed)"
+        assert story.last("send_email")["core"]["detail"]["gate"][-1][0] == "opt_outs"

@@ -66,6 +66,7 @@ _ASK: dict[type, Callable[[Any, Question], RuleAnswer]] = {
     RateRule: rate.ask,
     BudgetRule: budget.ask,
 }
+OPT_OUTS = SuppressionRule(id="opt_outs")
 UNKNOWN_PLACE = RuleAnswer(verdict="deny", reason="unknown_jurisdiction", values={"unknown": "jurisdiction"})
 UNKNOWN_DATE = RuleAnswer(verdict="deny", reason="unknown_zone", values={"unknown": "date"})
 
@@ -130,6 +131,8 @@ def ask_gate(question: Question, *, guests: tuple[str, ...] | None, stale: bool)
     answers: list[Answer] = [("address", "address", _ask_address(question))]
     if guests is not None:
         answers.append(("trial", "trial", _ask_trial(question, guests)))
+    if question.contact.suppressions and not question.book.heeds_opt_outs(question.places):
+        answers += _ask_opt_outs(question)
     for rule, identity, kind, plain in question.book.rungs(question.places):
         answer = _ASK[type(rule)](rule, question) if plain else _ask_rule(rule, question)
         if answer is not None:
@@ -179,6 +182,12 @@ def _ask_address(question: Question) -> RuleAnswer:
     if there and not question.contact.erased:
         return PASS
     return RuleAnswer(verdict="deny", reason="no_address")
+
+
+def _ask_opt_outs(question: Question) -> list[Answer]:
+    """Whoever has opted out gets nothing, also under rules that forgot to say so."""
+    answer = suppression.ask(OPT_OUTS, question)
+    return [] if answer.verdict == "pass" else [(OPT_OUTS.id, "suppression", answer)]
 
 
 def _ask_trial(question: Question, guests: tuple[str, ...]) -> RuleAnswer:

@@ -110,6 +110,12 @@ class Rulebook:
             )
         return rungs
 
+    def heeds_opt_outs(self, places: Places) -> bool:
+        """Tell whether some rule asks for the file's own suppressions, whatever else is so."""
+        return any(
+            plain and isinstance(rule, SuppressionRule) and not rule.lists for rule, _, _, plain in self.rungs(places)
+        )
+
     def in_force(self, rule: Rule, zones: ZoneTable, places: Places, utc: int) -> bool:
         """Tell whether the rule is in force at an instant, by the local date in any of the zones."""
         if not (rule.effective_from or rule.effective_until):
