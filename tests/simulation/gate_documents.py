@@ -189,7 +189,7 @@ def _head(rng: random.Random, dates: list[str]) -> dict[str, Any]:
 
 def _pack_rule(rng: random.Random, identity: str, head: dict[str, Any]) -> policies.Rule:
     on_fail: policies.OnFail = rng.choice(["deny", "deny", "hold"])
-    match rng.choice(["window", "window", "cap", "cap", "list", "fact", "content", "consent", "ratio"]):
+    match rng.choice(["window", "window", "cap", "cap", "list", "fact", "content", "consent", "ratio", "ratio"]):
         case "window":
             return _window(rng, identity, head.pop("channels"), **head)
         case "cap":

@@ -297,7 +297,7 @@ def come(campaign: Campaign) -> None:
 
 def enroll(campaign: Campaign) -> None:
     rng = campaign.rng
-    for contact in rng.sample(campaign.contacts, rng.randint(1, 8)):
+    for contact in rng.sample(campaign.contacts, rng.randint(1, 4)):
         plan = rng.choice(campaign.plans)
         digest = campaign.journal.state.plan_digest(plan, None)
         assert digest is not None
@@ -418,7 +418,7 @@ def pass_time(campaign: Campaign) -> None:
 
 Operation = Callable[[Any], None]
 OPERATIONS: tuple[tuple[Operation, float], ...] = (
-    (enroll, 9), (pull, 26), (answer, 22), (repeat_answer, 1), (crash, 1), (event, 11), (operate, 9), (bulk, 0.7),
+    (enroll, 12), (pull, 26), (answer, 22), (repeat_answer, 1), (crash, 1), (event, 11), (operate, 9), (bulk, 0.7),
     (finish_task, 2), (change_contact, 1.5), (import_people, 0.2), (consent, 2), (suppress, 1), (erase, 0.3), (come, 3),
     (halt, 0.5), (change_rules, 0.8), (pass_time, 14),
 )  # fmt: skip

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 
 LEAST = {
     "suppression no": 500, "consent no": 2_000, "fact no": 200, "content no": 500, "window no": 5_000, "cap no": 1_500,
-    "ratio no": 50, "daily_limit no": 100, "rate no": 200, "budget no": 200, "cap pass": 5_000, "fact pass": 50,
+    "ratio no": 20, "daily_limit no": 100, "rate no": 200, "budget no": 200, "cap pass": 5_000, "fact pass": 50,
     "content pass": 500, "held for window": 1_000, "held for cap": 150, "never open": 200, "queue held for daily_limit": 50,
-    "queue held for rate": 100, "queue held for ratio": 10, "queue held for budget": 2, "resolve resend": 10,
+    "queue held for rate": 100, "queue held for ratio": 5, "queue held for budget": 2, "resolve resend": 10,
     "resolve abandoned": 5, "resolve not-delivered": 5, "retry retried": 300, "erase pending": 50, "zones used": 20,
     "list used": 20, "pack retired": 5, "consent revoked": 50, "consent kept": 20,
 }  # fmt: skip
