@@ -237,7 +237,7 @@ def test_a_price_that_comes_while_a_call_goes_on_is_not_forgotten() -> None:
         story.event("call.completed", permit, cost_micros=7_000)
         story.event("call.answered", permit)
         assert story.counter("money") == (7_000, 0)
-        assert story.last("call")["cost_micros"] == 7_000
+        assert story.last("call")["evidence"]["cost_micros"] == 7_000
 
 
 @pytest.mark.parametrize("first", ["answer", "event"])
