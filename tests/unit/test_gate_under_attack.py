@@ -223,3 +223,48 @@ def test_an_address_that_no_list_can_be_asked_about_is_none() -> None:
         story.enroll()
         assert story.pull() == []
         assert story.status() == "FAILED(denied:no_address)"
+
+
+# ---- money ----
+
+
+def test_a_price_that_comes_while_a_call_goes_on_is_not_forgotten() -> None:
+    rule = policies.BudgetRule(id="money", limit_micros=10_000, currency="USD")
+    with Story(plan_of(call()), policy=policy_of(rule)) as story:
+        story.enroll()
+        permit = story.sent("voice")
+        story.answer(permit)
+        story.event("call.completed", permit, cost_micros=7_000)
+        story.event("call.answered", permit)
+        assert story.counter("money") == (7_000, 0)
+        assert story.last("call")["evidence"]["cost_micros"] == 7_000
+
+
+@pytest.mark.parametrize("first", ["answer", "event"])
+def test_a_price_that_comes_before_it_is_known_what_became_of_a_send_counts_once(first: str) -> None:
+    rule = policies.BudgetRule(id="money", limit_micros=10_000, currency="USD")
+    with Story(plan_of(text()), policy=policy_of(rule)) as story:
+        story.enroll()
+        permit = story.sent("sms")
+        if first == "event":
+            story.event("sms.priced", permit, cost_micros=90)
+            story.answer(permit)
+        else:
+            story.answer(permit, "unknown")
+            story.event("sms.priced", permit, cost_micros=90)
+            story.verb("resolve", "delivered")
+        assert story.counter("money") == (90, 0)
+        story.event("sms.priced", permit, cost_micros=95)
+        assert story.counter("money") == (95, 0)
+
+
+def test_what_was_not_sent_costs_nothing_even_if_a_price_had_come() -> None:
+    rule = policies.BudgetRule(id="money", limit_micros=10_000, currency="USD")
+    with Story(plan_of(text()), policy=policy_of(rule)) as story:
+        story.enroll()
+        permit = story.sent("sms")
+        story.event("sms.priced", permit, cost_micros=90)
+        story.answer(permit, "rejected", "permanent")
+        assert story.counter("money") == (0, 0)
+        story.event("sms.priced", permit, cost_micros=95)
+        assert story.counter("money") == (95, 0)

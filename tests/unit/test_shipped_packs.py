@@ -54,8 +54,8 @@ VERSIONS = {
     "gmail-yahoo-bulk": ("2026.11", "b3:961980a21e5bedd19666b959c1688922a4736f448116bfaad3bd0f733c00c44c"),
     "uk": ("2026.11", "b3:1954da7c22b6dcd4be98a055e2d5b3adeff2facdcb0c2a5793d738bc654257bd"),
     "us-federal": ("2026.11", "b3:23618c73258d07ae7ed618c061f608e45e37901259b6477d90277e09b6f39602"),
-    "us-reg-f": ("2026.11", "b3:314eae9228896d5cd95efc829c4033f7b1608a393db43dcc36be806024c31ad0"),
-    "us-states": ("2026.11", "b3:4b769bf576183213b4de0555baf13c2315db5b89754f0733dbe784874ba6368f"),
+    "us-reg-f": ("2026.11", "b3:2b9e43d8a05e9ebb397327fe79c91042afad4ebabb208e1d5f6c3fb13a99a394"),
+    "us-states": ("2026.11", "b3:630f20b18570b7eea22475cf713c2fbc9ae9b0f4c7051f03068746037d2d9e57"),
 }
 """A pack that says anything else than before gets another version: this table is changed with it, line by line."""
 
@@ -396,7 +396,7 @@ def us_pa(year: int) -> Dates:
 
 
 def us_ri(year: int) -> Dates:
-    saturdays = {datetime.date(year, month, day) for month, day in ((1, 1), (7, 4), (11, 11), (12, 25))}
+    saturdays = {datetime.date(year, month, day) for month, day in ((1, 1), (6, 19), (7, 4), (11, 11), (12, 25))}
     mondays = {day + 2 * DAY for day in saturdays if day.weekday() == SAT}
     days = {datetime.date(year, 5, 4), nth(year, 8, MON, 2)} | mondays
     return days | ({election(year)} if year % 2 == 0 else set())

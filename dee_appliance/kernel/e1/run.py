@@ -215,6 +215,8 @@ class Attempt(Frozen, frozen=True, kw_only=True):
     """The tick at which it was marked for dispatch."""
     cost: int | None = None
     """What was settled for it, in micro-units."""
+    told: int | None = None
+    """What it costs by a word that came before it was settled."""
     tallied: tuple[str, ...] = ()
     """The events of the send that have been counted for ratios."""
 

@@ -259,20 +259,28 @@ def _count_failures(turn: Turn, attempt: Attempt, cause: Answered) -> None:
 
 def _settle(turn: Turn, attempt: Attempt, cost_micros: int | None) -> dict[str, object]:
     """Put what the send cost in the place of what was reserved. Returns the evidence that its entry must carry."""
+    told = attempt.told if cost_micros is None or cost_micros < 0 else cost_micros
     for name, bucket, amount, kind in attempt.reserved:
         if kind == "money":
-            cost = amount if cost_micros is None or cost_micros < 0 else cost_micros
+            cost = amount if told is None else told
             turn.counters.append(CounterChange(name=name, bucket=bucket, settled=cost, reserved=-amount))
             attempt = turn.put_attempt(replace(attempt, cost=cost))
     evidence: dict[str, object] = {"send": attempt.send_key, "attempt": attempt.attempt}
-    if cost_micros is not None:
-        evidence["cost_micros"] = cost_micros
-    return {**evidence, **_above_estimate(attempt, cost_micros)}
+    shown = cost_micros if told is None else told
+    if shown is not None:
+        evidence["cost_micros"] = shown
+    return {**evidence, **_above_estimate(attempt, shown)}
 
 
 def settle_late(turn: Turn, attempt: Attempt, cost_micros: int | None) -> dict[str, object]:
-    """Count at once what a send turns out to have cost after it was settled. Returns the evidence that its entry must carry."""
-    if cost_micros is None or cost_micros < 0 or attempt.state not in SETTLED:
+    """Count at once what a send turns out to have cost after it was settled; before that, remember it for then.
+
+    Returns the evidence that its entry must carry.
+    """
+    if cost_micros is None or cost_micros < 0:
+        return {}
+    if attempt.state not in SETTLED:
+        turn.put_attempt(replace(attempt, told=cost_micros))
         return {}
     given_back = attempt.state in ("REJECTED", "NOT_SENT")
     counted = attempt.cost
