@@ -126,8 +126,8 @@ class EnginePeople(EngineQueue):
         """Grant or revoke consent of a contact for a channel and purpose ("*": every purpose).
 
         `consent_class` is express, written, implied or soft_opt_in, which is recorded as implied by soft_opt_in; `basis` a code
-        that says what an implied one follows from; `obtained` and `expires` are ticks; `evidence` is kept as personal data, and the
-        log has a commitment to it.
+        that says what an implied one follows from; `obtained` and `expires` are ticks; `evidence` is kept as personal data, and
+        the log has a commitment to it.
         """
         from dee_appliance.intake.facts import evidence_commitment  # noqa: PLC0415 - slow, and only used here
 
