@@ -19,7 +19,7 @@ def test_the_policy_of_a_new_file_keeps_a_persons_own_hours(desk: Terminal, at: 
     desk.ok("init", *file, "--simulated", "--start", "2026-11-23T09:00:00Z")
     desk.write(
         "bob.csv",
-        "key,phone,timezone,country,calling hours\nB-1,+442079460000,Europe/London,GB,Mon-Fri 12:00-18:00\n",
+        "customer_id,phone,timezone,country,calling hours\nB-1,+442079460000,Europe/London,GB,Mon-Fri 12:00-18:00\n",
     )
     desk.ok("contact", "import", "bob.csv", *file, "--consent", "voice:marketing")
     said = desk.dee("gate", "B-1", "--channel", "voice", "--purpose", "marketing", "--at", at, *file)
