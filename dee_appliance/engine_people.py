@@ -125,13 +125,15 @@ class EnginePeople(EngineQueue):
     ) -> None:
         """Grant or revoke consent of a contact for a channel and purpose ("*": every purpose).
 
-        `consent_class` is express, written, implied or soft_opt_in; `basis` a code that says what an implied one follows from;
-        `obtained` and `expires` are ticks; `evidence` is kept as personal data, and the log has a commitment to it.
+        `consent_class` is express, written, implied or soft_opt_in, which is recorded as implied by soft_opt_in; `basis` a code
+        that says what an implied one follows from; `obtained` and `expires` are ticks; `evidence` is kept as personal data, and
+        the log has a commitment to it.
         """
         from dee_appliance.intake.facts import evidence_commitment  # noqa: PLC0415 - slow, and only used here
 
         identity = self._resolve(contact)
         self._require_consent(consent_class, obtained, expires, evidence)
+        consent_class, basis = _counted_as(consent_class, basis)
         private: dict[str, object] | None = None
         commitment = ""
         if evidence:
@@ -310,3 +312,13 @@ def _code(text: str, where: str) -> str:
     if not is_code(text):
         raise Refused("it must be a code, no free text: the log keeps it for ever", where=where, hint=CODE_HINT)
     return text
+
+
+def _counted_as(consent_class: str, basis: str) -> tuple[str, str]:
+    from dee_appliance.intake.invalid import InvalidValue  # noqa: PLC0415 - slow, and only used here
+    from dee_appliance.intake.ledger_rows import counted_as  # noqa: PLC0415
+
+    try:
+        return counted_as(consent_class, basis)
+    except InvalidValue as error:
+        raise Refused("a soft opt-in is its own basis", where="basis", hint="leave it out") from error

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from dee_appliance.cli.command import Session, command
 from dee_appliance.errors import Usage
+
+if TYPE_CHECKING:
+    from dee_appliance.engine import Engine
 
 NAME_CHARACTERS = 100
 NAME_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -31,8 +36,8 @@ def add(
 
     Runs that wait for it go on, exits that ask for it end their runs. Known names are those of the neutral table
     (email.replied, email.bounced, sms.stop, call.answered and so on); any other name is your own, and plans read it with event().
-    A text message that says nothing but STOP (or CANCEL, END, QUIT, OPT OUT and so on) opts the person out at once, START takes
-    that back.
+    A text message that says nothing but STOP (or CANCEL, END, QUIT, OPT OUT and so on) opts the person out at once. START
+    takes that back for text messages; where a rule lets an opt-out reach everything, it stays until `dee suppress lift`.
 
     \b
     Example:
@@ -66,6 +71,8 @@ def add(
     stranger = contact is not None and engine.is_stranger(contact, word or name)
     submitted = engine.add_event(name, contact=contact or "", send_key=key, kind=kind, text=text, dedupe=dedupe)
     known = [reply for reply in submitted.replies if reply.outcome == "duplicate"]
+    if contact and not stranger and "sms.start" in (name, word):
+        _say_what_stays(session, engine, contact)
     told = f"{name}: added" + (f", and {word}: the text says so" if word else "")
     if stranger:
         told = f"{word or name}: no contact of this file has {contact}; the address is suppressed for whoever will"
@@ -78,6 +85,13 @@ def add(
         word=word,
         duplicate=bool(known),
     )
+
+
+def _say_what_stays(session: Session, engine: Engine, contact: str) -> None:
+    """START ends the opt-out from text messages alone: say so when something else still stops them."""
+    if "sms" in engine.suppression(contact).channels:
+        session.out.note(f"{contact} is still suppressed on sms; START ends an opt-out from text messages alone")
+        session.out.note(f"next: dee suppress check {contact}, then dee suppress lift")
 
 
 def _send_key(text: str) -> str:

@@ -17,6 +17,7 @@ REJECT_CODES: Final[dict[str, str]] = {
     "attribute_enum": "a short-text attribute is too long or has characters that are not allowed",
     "attribute_int": "a whole-number attribute holds something else or is out of range",
     "attribute_name": "an attribute or profile name is not a plain lower-case name",
+    "basis_unfit": "a soft opt-in names another basis than itself",
     "calling_hours": "the personal calling hours are not days and hours in the form we read",
     "channel_unknown": "the channel is none of email, sms and voice",
     "class_unknown": "the class of a consent is none that we know",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
 PURPOSES: Final[tuple[str, ...]] = ("*", *get_args(Purpose))
 LONGEST_EVIDENCE: Final = 4_000
+SOFT_OPT_IN: Final = "soft_opt_in"
 _YES: Final = frozenset({"yes", "y", "true", "1", "granted"})
 _NO: Final = frozenset({"no", "n", "false", "0", "revoked"})
 
@@ -131,17 +132,27 @@ def read_consent(fields: Mapping[str, str], *, now: int) -> ConsentLine:
     purpose = fields.get("purpose", "*").lower()
     if purpose not in PURPOSES:
         raise InvalidValue("purpose_unknown", f"write {', '.join(PURPOSES)}; * is every purpose", field="purpose")
+    consent_class, basis = counted_as(_class(fields, granted=granted), _code(fields, "basis", ""))
     return ConsentLine(
         channel=read_channel(fields.get("channel", "")),
         purpose=purpose,
         granted=granted,
-        consent_class=_class(fields, granted=granted),
-        basis=_code(fields, "basis", ""),
+        consent_class=consent_class,
+        basis=basis,
         obtained=obtained,
         expires=expires,
         source=_code(fields, "source", "import"),
         evidence=evidence,
     )
+
+
+def counted_as(consent_class: str, basis: str) -> tuple[str, str]:
+    """Return class and basis as rules count them: a soft opt-in is a consent implied by itself. Raises InvalidValue."""
+    if consent_class != SOFT_OPT_IN:
+        return consent_class, basis
+    if basis not in ("", SOFT_OPT_IN):
+        raise InvalidValue("basis_unfit", "a soft opt-in is its own basis: leave it out", field="basis")
+    return "implied", SOFT_OPT_IN
 
 
 def read_opt_out(fields: Mapping[str, str], *, reason: str, now: int) -> OptOutLine:

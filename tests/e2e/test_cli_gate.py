@@ -121,6 +121,19 @@ require = [{ fact = "emergency", holds = false }]
     assert desk.ok(*asked, "--json").record()["needs"] == []
 
 
+def test_a_soft_opt_in_counts_for_the_pack_that_asks_for_one(desk: Terminal) -> None:
+    desk.write("bare.toml", 'policy = "bare"\n[[rule]]\nid = "asked"\nkind = "consent"\nclasses = ["implied"]\n'
+               'implied = { soft_opt_in = 1200 }\n')  # fmt: skip
+    desk.ok("policy", "set", "bare.toml")
+    asked = ("gate", "K-4", "--channel", "email", "--purpose", "transactional")
+    assert desk.dee(*asked).code == 1
+    grant = ("consent", "grant", "K-4", "--channel", "email", "--purpose", "transactional", "--class", "soft_opt_in")
+    said = desk.dee(*grant, "--basis", "purchase")
+    assert (said.code, "leave it out" in said.err) == (1, True)
+    desk.ok(*grant)
+    assert "email implied by soft_opt_in" in desk.ok(*asked).out
+
+
 def test_a_question_is_recorded_nowhere(desk: Terminal) -> None:
     before = digest(desk)
     desk.dee("gate", "K-1", "--channel", "voice", "--purpose", "marketing")

@@ -96,7 +96,7 @@ def test_consents_come_in_from_a_file_once(desk: Terminal) -> None:
     shown = desk.ok("consent", "show", "K-1").out
     assert "✔ email for marketing: granted (implied, purchase), obtained 2026-01-0" in shown
     assert "evidence: “bought a kettle, order 77”" in shown
-    assert "✔ email for every purpose: granted (soft_opt_in)" in desk.ok("consent", "show", "K-3").out
+    assert "✔ email for every purpose: granted (implied, soft_opt_in)" in desk.ok("consent", "show", "K-3").out
     again = desk.ok("consent", "import", "consents.csv", "--actor", "somebody-else", "--json").record()
     assert (again["granted"], again["revoked"], again["same"], entries(desk)) == (0, 0, 3, before + 3)
     whole(desk)

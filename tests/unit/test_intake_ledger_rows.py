@@ -49,6 +49,15 @@ def test_every_cell_is_read() -> None:
     )  # fmt: skip
 
 
+def test_a_soft_opt_in_is_recorded_as_rules_count_it() -> None:
+    for fields in ({"class": "soft_opt_in"}, {"class": "soft_opt_in", "basis": "soft_opt_in"}):
+        line = consent(**fields)
+        assert (line.consent_class, line.basis) == ("implied", "soft_opt_in")
+    with pytest.raises(InvalidValue) as caught:
+        consent(**{"class": "soft_opt_in", "basis": "purchase"})
+    assert caught.value.code == "basis_unfit"
+
+
 def test_a_revocation_needs_no_class() -> None:
     line = consent(granted="no", **{"class": ""})
     assert (line.granted, line.consent_class) == (False, "express")
