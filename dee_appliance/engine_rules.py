@@ -71,6 +71,15 @@ class EngineRules(EngineQueue):
         self._checked(self.submit(use, private={"documents": documents}))
         return UsedPack(pack=pack.id, version=pack.version, digest=checked.digest, needs=needs)
 
+    def pack_needs(self, source: str | Path) -> PackNeeds:
+        """Return what a pack (a file, or the name of a shipped one) asks for that is not there. Raises Refused."""
+        from dee_appliance.runtime.packs import pack_needs, read_pack  # noqa: PLC0415 - slow, and only used here
+
+        with self.view() as view:
+            checked = read_pack(str(source), view.zone_ids())
+            assert checked.pack is not None
+            return pack_needs(view, checked.pack)
+
     def retire_pack(self, pack: str) -> None:
         """Stop using a pack. Raises Refused when no pack of this id is in use."""
         self._checked(self.submit(PackRetire(pack=pack, actor=self.actor)))

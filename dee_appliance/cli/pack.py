@@ -72,6 +72,8 @@ def use(session: Session, *, pack: str, preview: bool) -> None:
 
     engine = session.engine()
     if preview:
+        for text in _needs_lines(engine.pack_needs(pack)):
+            session.out.note(text)
         preview_change(session, packs=(pack,))
         return
     used = engine.use_pack(pack)

@@ -272,6 +272,13 @@ def test_a_preview_lists_the_sends_that_would_be_judged_otherwise(desk: Terminal
     assert digest(desk) == before
 
 
+def test_a_preview_says_what_is_missing_before_the_pack_is_in_use(desk: Terminal) -> None:
+    said = desk.ok("policy", "pack", "use", "us-federal", "--preview")
+    for missing in ("us-voice-opt-out", "us-ndnc"):
+        assert missing in said.err
+    assert "us-voice-opt-out" not in desk.ok("fact", "list").out
+
+
 def test_what_if_lists_the_entries_whose_verdict_flips(desk: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.ok("enroll", "letter", "--contact", "K-1", "--contact", "K-4")
     desk.ok("serve", "--until-idle")
