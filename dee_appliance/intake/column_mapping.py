@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_COLUMNS: Final = 256
 
 RECOGNISED: Final[dict[str, tuple[str, ...]]] = {
-    "key": ("customer_id", "customer_key", "external_id", "contact_id", "crm_id", "record_id", "id"),
+    "key": ("key", "customer_id", "customer_key", "external_id", "contact_id", "crm_id", "record_id", "id"),
     "email": ("email", "e_mail", "email_address", "e_mail_address", "mail", "work_email", "business_email"),
     "phone": (
         "phone", "phone_number", "telephone", "telephone_number", "tel", "mobile", "mobile_phone", "mobile_number",

@@ -42,6 +42,10 @@ def test_common_header_names_are_recognised_whatever_their_case_and_punctuation(
     assert resolved.attribute_types == {"tier": "enum"}
 
 
+def test_your_own_key_may_be_called_what_we_call_it() -> None:
+    assert used(resolve("Key,email")) == {"key": "Key", "email": "email"}
+
+
 def test_what_says_where_and_when_a_person_may_be_reached_is_recognised() -> None:
     resolved = resolve("email,Region,State,Street Address,ZIP,Address Country,Calling Hours,Subscriber Type")
     assert used(resolved) == {
