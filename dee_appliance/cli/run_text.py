@@ -121,7 +121,8 @@ def consent_text(row: ConsentRow) -> str:
     force = "✔" if row.in_force else "✘"
     kind = f" ({_class_text(row)})" if row.granted else ""
     obtained = "" if row.obtained is None or not row.granted else f", obtained {moment_text(row.obtained, both=False)}"
-    return f"{force} {row.channel} for {purpose}: {word}{kind}{obtained}{expires}, from {row.source}, entry {row.entry}"
+    source = f", from {row.source}" if row.source else ""  # an erasure ends a consent, and is no source of it
+    return f"{force} {row.channel} for {purpose}: {word}{kind}{obtained}{expires}{source}, entry {row.entry}"
 
 
 def _class_text(row: ConsentRow | ConsentChange) -> str:

@@ -57,6 +57,7 @@ def test_evidence_is_in_no_row_that_lasts_and_goes_with_the_contact(desk: Termin
     told = desk.ok("consent", "show", identity, "--json").record()["history"][0]["evidence"]
     assert (told["text"], told["state"]) == ("", "erased")
     assert "evidence: erased; the log committed to it as" in desk.ok("consent", "show", identity).out
+    assert "from ," not in desk.ok("consent", "show", identity).out
     whole(desk)
 
 
