@@ -227,12 +227,13 @@ class File:
                 START - (attempt * 14 + 3) * DAY_S - number,
                 number * each + attempt,
                 situation.channel,
+                f"{situation.channel}-{number}",
                 body,
             )
             for number in range(situation.past // each if each else 0)
             for attempt in range(each)
         )
-        self.database.many("INSERT INTO touch VALUES (?, ?, ?, ?, 1, 'accepted', ?)", rows)
+        self.database.many("INSERT INTO touch VALUES (?, ?, ?, ?, 1, 'accepted', ?, ?)", rows)
 
     def pull_all(self) -> float:
         """Pull every send, 32 at a time, and return the CPU seconds that it took."""

@@ -161,6 +161,7 @@ class Engine(EngineRules, EnginePeople):
         dry_run: bool = False,
         allow_rejects: bool = False,
         update: bool = False,
+        readmit: bool = False,
         delimiter: str | None = None,
         default_country: str | None = None,
         consents: tuple[ConsentGrant, ...] = (),
@@ -171,7 +172,8 @@ class Engine(EngineRules, EnginePeople):
     ) -> ImportReport:
         """Import contacts from a CSV file, all or nothing unless `allow_rejects`.
 
-        `rejects` names the file for rows that are left out, `on_reject` is told of each. `draw_id` makes the ids of new contacts;
+        Contacts that were erased stay so, unless `readmit` takes them back. `rejects` names the file for rows that are left out,
+        `on_reject` is told of each. `draw_id` makes the ids of new contacts;
         without it they are random. Raises Refused when the file cannot be an import, or has rejects that are not allowed.
         """
         from dee_appliance.intake.column_mapping import parse_mapping  # noqa: PLC0415 - slow, and only used here
@@ -190,6 +192,7 @@ class Engine(EngineRules, EnginePeople):
                 delimiter=delimiter,
                 default_country=default_country,
                 update=update,
+                readmit=readmit,
                 consents=consents,
                 job=f"import:{now}",
                 draw_id=draw_id,

@@ -217,9 +217,12 @@ CREATE TABLE touch (                          -- what caps count: an attempt whe
     what       TEXT    NOT NULL,              -- email, sms, voice; conversation, refusal, abandoned
     entry      INTEGER NOT NULL,
     outcome    TEXT    NOT NULL,              -- of an attempt, once it is known
-    body       TEXT    NOT NULL,              -- channel, plan, purpose, address token, enrolment variables
+    address    TEXT    NOT NULL,              -- the token of the address that was reached; '' where none is known
+    body       TEXT    NOT NULL,              -- channel, plan, purpose, enrolment variables
     PRIMARY KEY (contact, tick, attempt_no, what)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX touch_by_address ON touch (address, tick, contact, attempt_no, what);
 
 CREATE TABLE listed (                         -- addresses on suppression lists that were loaded, by version
     token   TEXT    NOT NULL,

@@ -55,6 +55,9 @@ def parse_consents(texts: Iterable[str]) -> tuple[ConsentGrant, ...]:
     show_default=True,
     help="What to do with known contacts that differ.",
 )
+@click.option(
+    "--readmit-erased", is_flag=True, help="Take back contacts that were erased: they have asked for it since."
+)
 @click.option("--rejects", type=PATH, metavar="FILE", help="Where rejects go. [default: FILE.rejects.csv]")
 @click.option(
     "--consent",
@@ -72,6 +75,7 @@ def import_(
     dry_run: bool,
     allow_rejects: bool,
     on_existing: str,
+    readmit_erased: bool,
     rejects: Path | None,
     consent: tuple[str, ...],
     delimiter: str | None,
@@ -101,6 +105,7 @@ def import_(
                 dry_run=dry_run,
                 allow_rejects=allow_rejects,
                 update=on_existing == "update",
+                readmit=readmit_erased,
                 delimiter=separator,
                 default_country=default_country,
                 consents=parse_consents(consent),
@@ -128,13 +133,25 @@ def _show_report(session: Session, file: Path, report: ImportReport, first: list
     session.out.line(f"{report.rows:,} rows in {file.name}{' (dry run: nothing was changed)' if dry_run else ''}")
     notes = {
         "kept": "known contacts that differ, left as they are: --on-existing update",
+        "erased": "contacts that were erased, and stay so: --readmit-erased",
         "conflict": "rows that name two known contacts at once",
         "consents": "consents recorded",
         "revoked": "consents left out, as they were revoked",
     }
     rows = [
         (f"  {name}", f"{getattr(report, name):,}", notes.get(name, ""))
-        for name in ("new", "changed", "same", "kept", "duplicate", "rejected", "conflict", "consents", "revoked")
+        for name in (
+            "new",
+            "changed",
+            "same",
+            "kept",
+            "erased",
+            "duplicate",
+            "rejected",
+            "conflict",
+            "consents",
+            "revoked",
+        )
     ]
     for name, count, note in rows:
         if count != "0" or name.strip() in {"new", "rejected"}:

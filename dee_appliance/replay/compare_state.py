@@ -71,7 +71,7 @@ TABLES: tuple[Table, ...] = (
     Table("attempt", 1, ("attempt_no", "send_key", "attempt", "run_no", "channel", "plan", "state", "ready", "body")),
     Table("counter", 2, ("name", "bucket", "settled", "reserved")),
     Table("hold", 2, ("scope", "reason", "until", "entry")),
-    Table("touch", 4, ("contact", "tick", "attempt_no", "what", "entry", "outcome", "body")),
+    Table("touch", 4, ("contact", "tick", "attempt_no", "what", "entry", "outcome", "address", "body")),
     Table("listed", 3, ("token", "list", "version")),
     Table("list_version", 2, ("list", "version", "count", "as_of", "entry")),
     Table("setting", 1, ("key", "value", "entry")),

@@ -37,7 +37,7 @@ SOURCE = "import"
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
-    """What an import did, or would do. rows = new + changed + same + duplicate + rejected + conflict."""
+    """What an import did, or would do. rows = new + changed + same + kept + erased + duplicate + rejected + conflict."""
 
     rows: int = 0
     new: int = 0
@@ -48,6 +48,8 @@ class ImportReport(msgspec.Struct, kw_only=True):
     conflict: int = 0
     kept: int = 0
     """Known contacts that differ and were left as they are (--on-existing keep)."""
+    erased: int = 0
+    """Contacts that were erased and stay so: who has asked to be forgotten does not come back with the next file."""
     consents: int = 0
     revoked: int = 0
     """Consents for everybody that were left out, because the contact has revoked them."""
@@ -94,6 +96,10 @@ class ContactReader:
         """Tell whether there is a secret for commitments to the contact's data; an erasure takes it away."""
         return self._vault.newest(contact, "secret") is not None
 
+    def is_erased(self, contact: str) -> bool:
+        """Tell whether the contact was erased, and has not come back."""
+        return self._state.contact(contact).erased
+
     def has_revoked(self, contact: str, channel: str, purpose: str) -> bool:
         """Tell whether the contact has revoked the consent for a purpose, or for every purpose."""
         consents = self._state.contact(contact).consents
@@ -123,6 +129,7 @@ class Importer:
         delimiter: str | None = None,
         default_country: str | None = None,
         update: bool = False,
+        readmit: bool = False,
         consents: tuple[ConsentGrant, ...] = (),
         job: str = "",
         draw_id: Callable[[], str] | None = None,
@@ -133,6 +140,7 @@ class Importer:
         self._mapping = mapping
         self._now = now
         self._update = update
+        self._readmit = readmit
         self._consents = consents
         self._job = job
         self._draw_id = draw_id or new_contact_id
@@ -155,11 +163,15 @@ class Importer:
     def _row(self, prepared: PreparedContact) -> Iterator[InboxRow]:
         report = self.report
         comparison = compare_contact(prepared, self._reader.find, self._reader.secret)
+        erased = comparison.existing is not None and self._reader.is_erased(comparison.existing.contact)
+        if erased and not self._readmit:
+            report.erased += 1
+            return
         match comparison.status:
             case "new":
                 report.new += 1
                 yield contact_row(prepared, self._reader.secret, self._now, job=self._job, new=True)
-            case "changed" if self._update and comparison.existing is not None:
+            case "changed" if (self._update or erased) and comparison.existing is not None:
                 report.changed += 1
                 prepared = merge_contact(prepared, comparison.existing, known_zones=self._options.known_zones)
                 anew = not self._reader.has_secret(comparison.existing.contact)  # it was erased, and comes back

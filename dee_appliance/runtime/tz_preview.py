@@ -26,7 +26,7 @@ from dee_appliance.kernel.e1.input import Scalar
 from dee_appliance.kernel.e1.plan import CHANNEL_OF, Channel, Wait, kind_of
 from dee_appliance.kernel.e1.policy import CapRule, WindowRule
 from dee_appliance.kernel.e1.rulebook import places_of
-from dee_appliance.kernel.e1.rules.question import Question
+from dee_appliance.kernel.e1.rules.question import ADDRESS_OF, Question
 from dee_appliance.kernel.e1.rules_input import HALTS
 from dee_appliance.kernel.e1.run import Contact, Run, Snapshot
 from dee_appliance.kernel.e1.steps import WaitFailed, wait_due
@@ -34,6 +34,7 @@ from dee_appliance.kernel.e1.turn import Turn
 from dee_appliance.runtime.reports_view import Instant, one_moment
 from dee_appliance.runtime.tz_table import OfferedTable, TableFacts, facts_of, refuse_lesser
 from dee_appliance.store.queries import load_queries
+from dee_appliance.store.rules_in_use import history_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -210,7 +211,7 @@ class TablePreview:
             places=places_of(contact),
             zones=table,
             counters={},
-            history=state.touches.history(run.contact, tick - book.history_s) if book.history_s else (),
+            history=history_for(state, book, run.contact, contact.tokens.get(ADDRESS_OF[channel], ""), tick),
             facts=state.facts,
             variables=run.variables,
         )

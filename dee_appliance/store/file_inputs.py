@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from dee_appliance.errors import EvidenceError
 from dee_appliance.kernel.e1.civil_time import ZoneTable
+from dee_appliance.kernel.e1.compiled import read_plan
 from dee_appliance.kernel.e1.file_input import PlainFileInput, decide_file
 from dee_appliance.kernel.e1.file_view import FileView
 from dee_appliance.kernel.e1.input import (
@@ -85,8 +86,7 @@ class FileInputs:
     def _view(self, seq: int, tick: int, value: PlainFileInput) -> FileView:
         match value:
             case PlanPublish():
-                published = self.state.plan_digest(value.plan, value.version)
-                return FileView(tick=tick, published=published, document=self._has(value.digest, "plan", seq))
+                return self._plan_view(seq, tick, value)
             case HoldSet():
                 return FileView(tick=tick, holds=self.state.holds)
             case ConfigSet():
@@ -96,6 +96,14 @@ class FileInputs:
                 return FileView(tick=tick, incarnation=incarnation if isinstance(incarnation, int) else 0)
             case _:
                 return replace(self._rules_view(seq, tick, value), holds=self.state.holds)
+
+    def _plan_view(self, seq: int, tick: int, value: PlanPublish) -> FileView:
+        published = self.state.plan_digest(value.plan, value.version)
+        if not self._has(value.digest, "plan", seq):
+            return FileView(tick=tick, published=published, document=False)
+        plan = read_plan(self.state.documents.body(value.digest).encode())
+        sound = plan is not None and (plan.plan, plan.version) == (value.plan, value.version)
+        return FileView(tick=tick, published=published, sound=sound)
 
     def _rules_view(self, seq: int, tick: int, value: RulesInput) -> FileView:
         match value:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.kernel.e1.policy import Pack, Policy
     from dee_appliance.kernel.e1.rulebook import Rulebook
-    from dee_appliance.kernel.e1.run import Contact
+    from dee_appliance.kernel.e1.run import Contact, Touch
     from dee_appliance.store.state import State
 
 PACK, FACT = "pack:", "fact:"
@@ -62,9 +62,19 @@ def shared_for(
         packs=tuple([entry for _, _, entry in state.packs]),
         counters={key: state.buckets.read(key) for key in needed.buckets},
         recent={name: state.buckets.recent(name, tick - back) for name, back in needed.recent},
-        history=state.touches.history(contact.contact, tick - book.history_s) if book.history_s else (),
+        history=history_for(state, book, contact.contact, token, tick),
         facts=state.facts,
         lists=state.lists.in_use,
         listed=state.lists.on(token) if book.lists and token else (),
         trial_guests=tuple(guests) if state.settings.get("trial") and isinstance(guests, list) else None,
     )
+
+
+def history_for(state: State, book: Rulebook, contact: str, token: str, tick: int) -> tuple[Touch, ...]:
+    """Return what happened before that caps may count, newest first, as far back as one looks."""
+    if not book.history_s:
+        return ()
+    since = tick - book.history_s
+    if book.by_address and token:
+        return state.touches.at_address(contact, token, since)
+    return state.touches.history(contact, since)

@@ -59,6 +59,7 @@ class StateQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_suppressions: str
     select_tokens: str
     select_touches: str
+    select_touches_of_address: str
     update_attempt: str
     update_contact_chain: str
     update_run: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from dee_appliance.kernel.e1.run import Touch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dee_appliance.kernel.e1.run import Attempt
     from dee_appliance.store.database import Database
     from dee_appliance.store.state_queries import StateQueries
@@ -24,7 +26,6 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     channel: str = ""
     plan: str = ""
     purpose: str = ""
-    address: str = ""
     variables: dict[str, bool | int | str] = {}
 
 
@@ -60,28 +61,16 @@ class Touches:
         touches = kept[1]
         return tuple(touches[: bisect_right(touches, -since, key=_age)])
 
+    def at_address(self, contact: str, address: str, since: int) -> tuple[Touch, ...]:
+        """Return what happened to a contact, and to whoever had its address before, since a tick, newest first."""
+        own = self.history(contact, since)
+        self.flush()
+        rows = self._database.execute(self._queries.select_touches_of_address, (address, since))
+        others = [one for one in map(_touch, rows) if one.contact != contact]
+        return tuple(sorted((*own, *others), key=_order, reverse=True)) if others else own
+
     def _read(self, contact: str, since: int) -> list[Touch]:
-        found = []
-        for tick, attempt_no, what, entry, outcome, text in self._database.execute(
-            self._queries.select_touches, (contact, since)
-        ):
-            body = _decode(text)
-            found.append(
-                Touch(
-                    contact=contact,
-                    tick=tick,
-                    attempt_no=attempt_no,
-                    what=what,
-                    entry=entry,
-                    outcome=outcome,
-                    channel=body.channel,
-                    plan=body.plan,
-                    purpose=body.purpose,
-                    address=body.address,
-                    variables=body.variables,
-                )
-            )
-        return found
+        return [_touch(row) for row in self._database.execute(self._queries.select_touches, (contact, since))]
 
     def add(self, touch: Touch) -> None:
         """Note a touch. `entry` is the seq of its audit entry."""
@@ -115,7 +104,8 @@ class Touches:
                     one.what,
                     one.entry,
                     one.outcome,
-                    _encode(Body(one.channel, one.plan, one.purpose, one.address, one.variables)).decode(),
+                    one.address,
+                    _encode(Body(one.channel, one.plan, one.purpose, one.variables)).decode(),
                 )
                 for one in self._new
             ]
@@ -125,6 +115,28 @@ class Touches:
             known = [(outcome, *key) for key, outcome in self._known.items()]
             self._database.many(self._queries.update_touch, known)
             self._known.clear()
+
+
+def _touch(row: Sequence[Any]) -> Touch:
+    contact, tick, attempt_no, what, entry, outcome, address, text = row
+    body = _decode(text)
+    return Touch(
+        contact=contact,
+        tick=tick,
+        attempt_no=attempt_no,
+        what=what,
+        entry=entry,
+        outcome=outcome,
+        channel=body.channel,
+        plan=body.plan,
+        purpose=body.purpose,
+        address=address,
+        variables=body.variables,
+    )
+
+
+def _order(touch: Touch) -> tuple[int, str, int, str]:
+    return touch.tick, touch.contact, touch.attempt_no, touch.what
 
 
 def _age(touch: Touch) -> int:

@@ -64,7 +64,7 @@ SELECT attempt_no, mark, send_key, attempt, seq, tick FROM ledger ORDER BY attem
 
 -- name: select_touch_rows
 -- Table touch, to be compared.
-SELECT contact, tick, attempt_no, what, entry, outcome, body FROM touch ORDER BY contact, tick, attempt_no, what;
+SELECT contact, tick, attempt_no, what, entry, outcome, address, body FROM touch ORDER BY contact, tick, attempt_no, what;
 
 -- name: select_listed_rows
 -- Table listed, to be compared.

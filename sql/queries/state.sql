@@ -185,12 +185,17 @@ INSERT INTO ledger (attempt_no, mark, send_key, attempt, seq, tick) VALUES (?, ?
 
 -- name: select_touches
 -- What happened to a contact since a tick, the newest first.
-SELECT tick, attempt_no, what, entry, outcome, body FROM touch
+SELECT contact, tick, attempt_no, what, entry, outcome, address, body FROM touch
 WHERE contact = ? AND tick >= ? ORDER BY tick DESC, attempt_no DESC, what DESC;
+
+-- name: select_touches_of_address
+-- What happened at an address since a tick, whoever had it, the newest first.
+SELECT contact, tick, attempt_no, what, entry, outcome, address, body FROM touch
+WHERE address = ? AND tick >= ? ORDER BY tick DESC, contact DESC, attempt_no DESC, what DESC;
 
 -- name: insert_touch
 -- Something happened to a contact; the same happening twice in a second is one.
-INSERT INTO touch (contact, tick, attempt_no, what, entry, outcome, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO touch (contact, tick, attempt_no, what, entry, outcome, address, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (contact, tick, attempt_no, what) DO NOTHING;
 
 -- name: update_touch

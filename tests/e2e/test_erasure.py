@@ -189,9 +189,10 @@ def test_a_suppressed_address_stays_suppressed_and_is_recognised_when_it_comes_b
     engine.erase_contact(contact)
     again = csv_of(tmp_path, "again.csv", ODD)
     kept = engine.import_contacts(again, mapping=REMARK)
-    assert (kept.new, kept.kept) == (0, 1), "the address is known, though nobody can read it any more"
+    assert (kept.new, kept.erased) == (0, 1), "the address is known, though nobody can read it any more"
+    assert engine.import_contacts(again, mapping=REMARK, update=True).erased == 1, "who was forgotten stays so"
     assert left_over(engine.path, values_of(ODD, OLDER)) == []
-    back = engine.import_contacts(again, mapping=REMARK, update=True)
+    back = engine.import_contacts(again, mapping=REMARK, readmit=True)
     assert (back.new, back.changed) == (0, 1)
     assert contact_of(engine) == contact
     engine.enroll("notes", [contact])

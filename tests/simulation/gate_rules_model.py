@@ -118,6 +118,7 @@ class Asked:
     lists: dict[str, dict[str, Any]]
     recorded: dict[str, tuple[bool, int]]
     touched: list[Touched]
+    elsewhere: list[Touched]
     shift_s: int
 
 
@@ -259,6 +260,12 @@ def window_open(rule: Rule, person: Person, utc: int, shift_s: int) -> bool:
     return True
 
 
+def events_of(rule: Rule, asked: Asked) -> list[Touched]:
+    """Where a cap looks: at the contact, and for an address at whoever had it."""
+    scope = rule.get("scope", ["contact"])
+    return [*asked.touched, *asked.elsewhere] if "address" in scope and "contact" not in scope else asked.touched
+
+
 def counts(rule: Rule, asked: Asked, touched: Touched) -> bool:
     wanted = rule.get("counts", [])
     if (touched.what not in wanted) if wanted else (touched.what in HAPPENINGS):
@@ -287,7 +294,7 @@ def cap_passes(rule: Rule, asked: Asked, utc: int) -> bool:
     zones = [rule["zone"]] if rule.get("zone") else asked.person.zones()
     if by_date and not zones:
         raise Unknown("zone")
-    events = [one.tick for one in asked.touched if one.tick <= asked.tick and counts(rule, asked, one)]
+    events = [one.tick for one in events_of(rule, asked) if one.tick <= asked.tick and counts(rule, asked, one)]
     limit = rule["limit"]
     if len(events) < limit:
         return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from kernel_builder import DAY_S, Story, contact_id, email, plan_of, policy_of, token_of
 
 from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
+from dee_appliance.kernel.e1.encoding import canonical
 
 AGAIN = plans.Enroll(reentry="always")
 WEEKLY = policies.CapRule(id="weekly", limit=2, counts=("email",), days=7)
@@ -70,3 +72,32 @@ def test_a_bounce_of_an_old_address_does_not_close_the_new_one() -> None:
         story.event("email.bounced", permit, kind="hard")
         story.enroll()
         assert len(story.pull()) == 1
+
+
+def test_a_cap_for_an_address_counts_whoever_has_it() -> None:
+    number = policies.CapRule(id="number", limit=1, scope=("address",), seconds=DAY_S)
+    with Story(plan_of(email(), enroll=AGAIN), policy=policy_of(number)) as story:
+        story.enroll()
+        story.sent()
+        mailable: dict[str, object] = {"present": ["email"]}
+        story.admit(inputs.ContactPut(contact=contact_id(0), facts=mailable, tokens={"email": "moved"}))
+        story.admit(inputs.ContactPut(contact=contact_id(1), facts=mailable, tokens={"email": token_of("email", 0)}))
+        second = story.enroll(1)
+        assert story.pull() == []
+        assert story.status(second.no) == "HELD(cap)"
+        story.enroll(0)
+        assert len(story.pull()) == 1, "nothing was sent to the new address of the first"
+
+
+def test_a_plan_that_cannot_be_executed_is_refused_whoever_wrote_it() -> None:
+    sound = plan_of(email())
+    lost = msgspec.structs.replace(sound, plan="lost", steps=(email(following="nowhere"),))
+    named = msgspec.structs.replace(sound, plan="named", templates={})
+    with Story(sound) as story:
+        for body in (b"{}", b"no plan", canonical(lost), canonical(named)):
+            digest, brought = story.document("plan", body)
+            put = inputs.PlanPublish(plan="lost", version=1, digest=digest)
+            assert story.admit(put, brought) == "rejected:malformed_document"
+        digest, _ = story.document("plan", canonical(sound))
+        other = inputs.PlanPublish(plan="other", version=1, digest=digest)
+        assert story.admit(other) == "rejected:malformed_document", "it is another plan's"

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from dee_appliance.kernel.e1.condition import Condition, compile_condition
 from dee_appliance.kernel.e1.condition_check import Scope
+from dee_appliance.kernel.e1.condition_parser import ConditionInvalid
+from dee_appliance.kernel.e1.encoding import NotCanonical, canonical
 from dee_appliance.kernel.e1.input import Scalar
-from dee_appliance.kernel.e1.plan import Branch, Plan, Step, Wait, kind_of
+from dee_appliance.kernel.e1.plan import (
+    Branch,
+    Call,
+    Plan,
+    SendEmail,
+    SendSms,
+    Step,
+    Wait,
+    decode_plan,
+    kind_of,
+    targets_of,
+)
 from dee_appliance.kernel.e1.rules.consent import in_force
 from dee_appliance.kernel.e1.run import Contact, Run
 
@@ -33,6 +48,23 @@ class CompiledPlan:
         asked = (*self.conditions.values(), *(condition for condition, _ in self.exits))
         facts = dict.fromkeys(fact for condition in asked for fact in condition.facts)
         self.counted = tuple(name for function, name in facts if function in ("event", "count") and name is not None)
+
+
+def read_plan(body: bytes) -> Plan | None:
+    """Return the plan of a document, or None if it is none that can be executed: whoever wrote it, a run must not meet it."""
+    try:
+        plan = decode_plan(body)
+        canonical(plan)
+        CompiledPlan(plan, "")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotCanonical, ConditionInvalid, IndexError):
+        return None
+    ids = [step.id for step in plan.steps]
+    targets = [target for step in plan.steps for target in targets_of(step)]
+    templates = [step.template for step in plan.steps if isinstance(step, SendEmail | SendSms)]
+    scripts = [step.script for step in plan.steps if isinstance(step, Call)]
+    whole = len(dict.fromkeys(ids)) == len(ids) and all(ids) and all(one in ids for one in targets)
+    texts = all(one in plan.templates for one in templates) and all(one in plan.scripts for one in scripts)
+    return plan if whole and texts else None
 
 
 def scope_of(plan: Plan) -> Scope:

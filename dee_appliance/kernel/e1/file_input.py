@@ -54,6 +54,8 @@ def _publish(view: FileView, cause: PlanPublish) -> FileDecision:
     detail: dict[str, object] = {"plan": cause.plan, "version": cause.version, "digest": cause.digest}
     if not view.document:
         return refused(view, "publish", "unknown_document", detail)
+    if not view.sound:
+        return refused(view, "publish", "malformed_document", detail)
     if view.published == cause.digest:
         return FileDecision(entries=(file_entry(view, "publish", "same", detail),))
     if view.published is not None:

@@ -116,11 +116,11 @@ class WindowRule(RuleBase, frozen=True, kw_only=True, tag="window", tag_field="k
 class CapRule(RuleBase, frozen=True, kw_only=True, tag="cap", tag_field="kind"):
     """Holds a send when `limit` of what it `counts` lie in its window already: attempts on channels, or happenings (a cool-down).
 
-    `scope` names what must be equal: "contact" or "address", and "plan", "purpose", "channel" or "var:NAME" (an enrolment
-    variable such as the debt; unknown counts as equal). The window is `seconds` (closed: exactly that long ago still
-    counts), `days` consecutive local days with today as the last, or the local `month`; with `days`, `also_seconds` bounds
-    the sliding time as well. Days are those of every zone of the contact, or of `zone`. Attempts of which it is certain
-    that nothing was sent, and those with one of `excluded_outcomes`, do not count.
+    `scope` names what must be equal: "contact", or "address" whoever has it, and "plan", "purpose", "channel" or "var:NAME"
+    (an enrolment variable such as the debt; unknown counts as equal). The window is `seconds` (closed: exactly that long
+    ago still counts), `days` consecutive local days with today as the last, or the local `month`; with `days`,
+    `also_seconds` bounds the sliding time as well. Days are those of every zone of the contact, or of `zone`. Attempts of
+    which it is certain that nothing was sent, and those with one of `excluded_outcomes`, do not count.
     """
 
     limit: int
@@ -310,7 +310,9 @@ def applies(rule: Rule, purpose: Purpose, channel: Channel) -> bool:
 def _rules_of_plan(plan: Plan) -> list[Rule]:
     rules: list[Rule] = []
     if plan.policy.calling_hours is not None:
-        rules.append(WindowRule(id="plan/calling_hours", channels=("voice",), hours=plan.policy.calling_hours))
+        rules.append(
+            WindowRule(id="plan/calling_hours", channels=("voice",), hours=plan.policy.calling_hours, personal=True)
+        )
     if plan.policy.daily_sends is not None:
         rules.append(DailyLimitRule(id="plan/daily_sends", limit=plan.policy.daily_sends, scope="plan"))
     if plan.policy.budget is not None:

@@ -65,17 +65,19 @@ Rung = tuple[Rule, str, str, bool]
 class Rulebook:
     """What must be passed by a send of one plan on one channel, in the order of asking.
 
-    `history_s` is how far back the caps look at what happened to a contact (0: they do not); `lists` are the suppression
-    lists that are asked; `texts` must be looked for in the message.
+    `history_s` is how far back the caps look at what happened to a contact (0: they do not), `by_address` whether one looks
+    at what happened to whoever had the address; `lists` are the suppression lists that are asked; `texts` must be looked
+    for in the message.
     """
 
     __slots__ = (
-        "_concerning", "_in_force", "_rungs", "history_s", "lists", "open_now", "reads_content", "rules", "texts", "windows",
-    )  # fmt: skip
+        "_concerning", "_in_force", "_rungs", "by_address", "history_s", "lists", "open_now", "reads_content", "rules",
+        "texts", "windows" )  # fmt: skip
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
         self.windows = {rule.id: window_of(rule.hours, rule.guard_s) for rule in rules if isinstance(rule, WindowRule)}
+        self.by_address = any(isinstance(rule, CapRule) and is_of_address(rule) for rule in rules)
         self.history_s = max((_looks_back(rule) for rule in rules if isinstance(rule, CapRule)), default=0)
         contents = [rule for rule in rules if isinstance(rule, ContentRule)]
         self.reads_content = bool(contents)
@@ -179,6 +181,11 @@ def window_of(hours: Hours, guard_s: int = 0) -> Window:
 
 def _cut(spans: tuple[tuple[int, int], ...], guard_s: int) -> tuple[tuple[int, int], ...]:
     return tuple((opens, closes - guard_s) for opens, closes in spans if closes - guard_s > opens)
+
+
+def is_of_address(rule: CapRule) -> bool:
+    """Tell whether a cap counts for an address, whoever has it."""
+    return "address" in rule.scope and "contact" not in rule.scope
 
 
 def _looks_back(rule: CapRule) -> int:

@@ -19,6 +19,7 @@ from dee_appliance.kernel.e1.civil_time import (
     local_day,
 )
 from dee_appliance.kernel.e1.policy import HAPPENINGS, CapRule
+from dee_appliance.kernel.e1.rulebook import is_of_address
 from dee_appliance.kernel.e1.rules.question import ADDRESS_OF, Question, RuleAnswer
 from dee_appliance.kernel.e1.run import NOTHING_SENT, Touch
 
@@ -56,6 +57,8 @@ def counted(rule: CapRule, question: Question) -> list[Touch]:
 
 
 def _counts(rule: CapRule, question: Question, touch: Touch) -> bool:
+    if touch.contact != question.contact.contact and not is_of_address(rule):
+        return False
     if rule.counts:
         if touch.what not in rule.counts:
             return False
