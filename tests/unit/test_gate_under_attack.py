@@ -76,7 +76,7 @@ def test_a_policy_that_cannot_be_kept_is_refused_and_the_one_in_force_stays(rule
         assert set_policy(story, b'{"id":"x","rules":[' + rule + b"]}").startswith("rejected:")
         assert story.journal.state.policy() == before
         story.enroll()
-        assert story.sent()
+        assert story.sent().channel == "email"
 
 
 @pytest.mark.parametrize("rule", BROKEN_RULES)
@@ -92,14 +92,14 @@ def test_a_pack_that_cannot_be_kept_is_refused(rule: bytes) -> None:
 def test_what_is_no_document_of_its_kind_is_refused_by_an_entry(kind: str, body: bytes) -> None:
     with Story(plan_of(email())) as story:
         digest, brought = story.document(kind, body)
-        value: inputs.Input = {
+        values: dict[str, inputs.Input] = {
             "policy": inputs.PolicySet(digest=digest),
             "pack": inputs.PackUse(pack="pack", digest=digest),
             "zones": inputs.ZonesUse(digest=digest),
-        }[kind]
-        assert story.admit(value, brought) == "rejected:malformed_document"
+        }
+        assert story.admit(values[kind], brought) == "rejected:malformed_document"
         story.enroll()
-        assert story.sent()
+        assert story.sent().channel == "email"
 
 
 def test_a_rule_of_a_pack_cannot_take_the_place_of_what_a_plan_tightens() -> None:
@@ -123,7 +123,7 @@ def test_a_grant_from_before_the_revocation_does_not_undo_it() -> None:
         assert story.pull() == []
         story.consent()
         story.verb("retry")
-        assert story.sent()
+        assert story.sent().channel == "email"
 
 
 @pytest.mark.parametrize("weak", ["implied", "soft_opt_in"])
