@@ -31,13 +31,17 @@ def ask(rule: CapRule, question: Question) -> RuleAnswer:
     events = counted(rule, question)
     cited: dict[str, object] = {"caps": [[rule.id, rule.limit, [one.entry for one in events[: rule.limit]]]]}
     try:
-        ticks = [one.tick for one in events]
-        passes = leaves(rule, question.zones, _zones(rule, question), ticks, question.tick) == question.tick
+        passes = len(events) < rule.limit or _has_left(rule, question, events)
     except (UnknownZone, OutOfRange):
         return RuleAnswer(verdict="deny", reason="unknown_zone", saw=cited)
     if rule.days or rule.month:
         cited["zones"] = question.zones.digest
     return RuleAnswer(verdict="pass", saw=cited) if passes else RuleAnswer(verdict="hold", reason="cap", saw=cited)
+
+
+def _has_left(rule: CapRule, question: Question, events: list[Touch]) -> bool:
+    ticks = [one.tick for one in events]
+    return leaves(rule, question.zones, _zones(rule, question), ticks, question.tick) == question.tick
 
 
 def next_at(rule: CapRule, question: Question, utc: int) -> int | None:
@@ -53,7 +57,7 @@ def next_at(rule: CapRule, question: Question, utc: int) -> int | None:
 
 def counted(rule: CapRule, question: Question) -> list[Touch]:
     """Return what counts, newest first."""
-    return [one for one in question.history if _counts(rule, question, one)]
+    return [one for one in question.history if _counts(rule, question, one)] if question.history else []
 
 
 def _counts(rule: CapRule, question: Question, touch: Touch) -> bool:

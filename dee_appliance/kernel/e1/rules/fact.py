@@ -9,10 +9,12 @@ from dee_appliance.kernel.e1.rules.question import Question, RuleAnswer, failed
 
 def ask(rule: FactRule, question: Question) -> RuleAnswer:
     """Pass when one of the grounds holds; name the recorded facts that were looked at."""
-    recorded = [one.fact for one in rule.require if one.fact in question.facts]
-    saw: dict[str, object] = {"facts": [[name, *question.facts[name]] for name in recorded]} if recorded else {}
-    if any(holds(ground, question) for ground in rule.require):
-        return RuleAnswer(verdict="pass", saw=saw)
+    facts = question.facts
+    recorded = [[one.fact, *facts[one.fact]] for one in rule.require if one.fact in facts]
+    saw: dict[str, object] = {"facts": recorded} if recorded else {}
+    for ground in rule.require:
+        if holds(ground, question):
+            return RuleAnswer(verdict="pass", saw=saw)
     missing = [one.fact for one in rule.require if one.fact and one.fact not in question.facts]
     reason = "fact_unknown" if missing else "fact"
     return failed(rule.on_fail, reason, question.tick, values={"unknown": missing} if missing else {}, saw=saw)
