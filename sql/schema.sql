@@ -129,6 +129,7 @@ CREATE TABLE consent (
     expires INTEGER,
     basis   TEXT    NOT NULL,                 -- what an implied consent follows from
     obtained INTEGER NOT NULL,
+    address TEXT    NOT NULL,                 -- the token of the address that the contact had then
     entry   INTEGER NOT NULL,                 -- the audit entry relied on
     PRIMARY KEY (contact, channel, purpose)
 ) STRICT, WITHOUT ROWID;

@@ -192,6 +192,7 @@ def _consent(place: Place, written: WrittenConsent) -> ConsentRule:
         id=written.id,
         classes=tuple(_once(place, "classes", written.classes or [])),
         implied={basis: implied[basis] for basis in sorted(implied)},
+        address=written.address,
     )
 
 

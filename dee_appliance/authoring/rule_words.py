@@ -185,6 +185,8 @@ def _suppression(rule: SuppressionRule) -> str:
 
 def _consent(rule: ConsentRule) -> str:
     told = f"consent of class {' or '.join(rule.classes)}" if rule.classes else "consent in force"
+    if rule.address:
+        told += ", given for the very address"
     if not rule.implied:
         return told
     implied = ", ".join(f"{basis} for {_number(rule.implied[basis], 'month')}" for basis in sorted(rule.implied))

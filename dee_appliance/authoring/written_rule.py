@@ -180,6 +180,7 @@ class WrittenConsent(WrittenRuleBase, frozen=True, kw_only=True, tag="consent", 
 
     classes: Annotated[list[ConsentClass], Meta(min_length=1, max_length=3)] | None = None
     implied: Annotated[dict[Word, Months], Meta(min_length=1, max_length=20)] | None = None
+    address: bool = False
 
 
 class WrittenFact(WrittenRuleBase, frozen=True, kw_only=True, tag="fact", tag_field="kind"):

@@ -62,7 +62,11 @@ class Table(msgspec.Struct, frozen=True):
 TABLES: tuple[Table, ...] = (
     Table("contact", 1, ("contact", "attributes", "facts", "erased", "cs", "cp")),
     Table("address", 1, ("token", "kind", "contact")),
-    Table("consent", 3, ("contact", "channel", "purpose", "granted", "class", "expires", "basis", "obtained", "entry")),
+    Table(
+        "consent",
+        3,
+        ("contact", "channel", "purpose", "granted", "class", "expires", "basis", "obtained", "address", "entry"),
+    ),
     Table("suppression", 2, ("subject", "scope", "reason", "entry")),
     Table("plan", 2, ("plan", "version", "digest", "entry")),
     Table("enrolment", 2, ("contact", "plan", "ordinal", "tick")),

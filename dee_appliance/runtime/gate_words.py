@@ -140,7 +140,7 @@ class GateWords:
         if rule.classes and values["class"] not in rule.classes:
             return f"the consent in force is of class {values['class']}, which does not count: {demand(rule)}"
         if "basis" not in values:
-            return f"class {values['class']}"
+            return "the consent in force was given for another address" if rule.address else f"class {values['class']}"
         months = rule.implied.get(str(values["basis"]))
         given = f"consent implied by {values['basis'] or 'nothing that is recorded'}"
         if months is None:

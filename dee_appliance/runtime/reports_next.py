@@ -229,6 +229,7 @@ REASONS: dict[str, str] = {
     "suppressed": "the contact or its address is suppressed",
     "no_consent": "no consent is in force",
     "consent_class": "the consent is of a class that does not count here",
+    "consent_address": "the consent was given for another address",
     "consent_basis": "what the implied consent follows from does not count here",
     "consent_expired": "the implied consent is too old",
     "listed": "the address is on a list that must be asked",

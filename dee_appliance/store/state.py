@@ -457,6 +457,7 @@ class State:
                     base + consent.entry,
                     consent.basis,
                     consent.obtained,
+                    consent.to,
                 ),
             )
         if decision.enrolment is not None:

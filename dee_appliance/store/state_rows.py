@@ -25,8 +25,9 @@ def read_consents(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], Consen
             entry=entry,
             basis=basis,
             obtained=obtained,
+            to=to,
         )
-        for channel, purpose, granted, consent_class, expires, entry, basis, obtained in rows
+        for channel, purpose, granted, consent_class, expires, entry, basis, obtained, to in rows
     }
 
 

@@ -8,7 +8,7 @@ SELECT token, kind, contact FROM address ORDER BY token;
 
 -- name: select_consent_rows
 -- Table consent, to be compared.
-SELECT contact, channel, purpose, granted, class, expires, basis, obtained, entry FROM consent ORDER BY contact, channel, purpose;
+SELECT contact, channel, purpose, granted, class, expires, basis, obtained, address, entry FROM consent ORDER BY contact, channel, purpose;
 
 -- name: select_suppression_rows
 -- Table suppression, to be compared.

@@ -33,14 +33,14 @@ DELETE FROM address WHERE token = ? AND contact = ?;
 
 -- name: select_consents
 -- Consents and revocations of a contact.
-SELECT channel, purpose, granted, class, expires, entry, basis, obtained FROM consent WHERE contact = ? ORDER BY channel, purpose;
+SELECT channel, purpose, granted, class, expires, entry, basis, obtained, address FROM consent WHERE contact = ? ORDER BY channel, purpose;
 
 -- name: insert_consent
 -- Consent was granted or revoked.
-INSERT INTO consent (contact, channel, purpose, granted, class, expires, entry, basis, obtained) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO consent (contact, channel, purpose, granted, class, expires, entry, basis, obtained, address) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (contact, channel, purpose) DO UPDATE SET
     granted = excluded.granted, class = excluded.class, expires = excluded.expires, entry = excluded.entry,
-    basis = excluded.basis, obtained = excluded.obtained;
+    basis = excluded.basis, obtained = excluded.obtained, address = excluded.address;
 
 -- name: select_suppressions
 -- Suppressions of a contact id or up to three address tokens.

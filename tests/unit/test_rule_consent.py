@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from gate_questions import asked, at, question, verdict
-from kernel_builder import DAY_S, Story, email, plan_of, policy_of
+from kernel_builder import DAY_S, Story, contact_id, email, plan_of, policy_of
 
+from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
 from dee_appliance.kernel.e1.run import Consent
@@ -127,3 +128,19 @@ def test_what_expires_while_a_send_waits_does_not_let_it_go() -> None:
         story.at(due)
         story.pull()
         assert story.status() == "FAILED(denied:no_consent)"
+
+
+def test_a_consent_may_have_to_be_for_the_very_number() -> None:
+    """A consent to be called is given for a number (47 CFR 64.1200(f)(9)): whoever gets another one is asked again."""
+    named = policy_of(policies.ConsentRule(id="number", address=True))
+    with Story(plan_of(email(), enroll=plans.Enroll(reentry="always")), policy=named) as story:
+        story.consent()
+        story.enroll()
+        assert len(story.pull()) == 1
+        story.admit(inputs.ContactPut(contact=contact_id(0), facts={"present": ["email"]}, tokens={"email": "moved"}))
+        moved = story.enroll()
+        assert story.pull() == []
+        assert story.status(moved.no) == "FAILED(denied:consent_address)"
+        story.consent()
+        story.verb("retry", run=moved.no)
+        assert len(story.pull()) == 1

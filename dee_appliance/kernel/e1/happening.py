@@ -344,6 +344,7 @@ def consent_set(turn: Turn, cause: ConsentSet) -> None:
         basis=cause.basis,
         # A moment that has not come yet would let an implied consent last longer.
         obtained=turn.tick if cause.obtained is None else min(cause.obtained, turn.tick),
+        to=turn.contact.tokens.get(ADDRESS_OF[cause.channel], ""),
     )
     if cause.granted and _changes_nothing(turn, cause, consent):
         told: dict[str, object] = {"channel": cause.channel, "purpose": cause.purpose, "class": cause.consent_class}
@@ -387,7 +388,7 @@ def _evidence(cause: ConsentSet) -> dict[str, object] | None:
 
 def outweighs(there: Consent, new: Consent, tick: int) -> bool:
     """Tell whether a consent in force stands against a weaker one: a purchase does not undo what was given in writing."""
-    if not there.granted or (there.expires is not None and there.expires <= tick):
+    if not there.granted or there.to != new.to or (there.expires is not None and there.expires <= tick):
         return False
     lasts = there.expires is None or (new.expires is not None and new.expires <= there.expires)
     return lasts and _weight(there.consent_class) > _weight(new.consent_class)

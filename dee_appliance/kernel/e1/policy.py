@@ -78,10 +78,12 @@ class SuppressionRule(RuleBase, frozen=True, kw_only=True, tag="suppression", ta
 class ConsentRule(RuleBase, frozen=True, kw_only=True, tag="consent", tag_field="kind"):
     """Denies a send without a consent in force for the channel and purpose, of one of `classes` (empty: any class).
 
-    `implied` gives the months for which an implied consent of each basis counts, from the day it was obtained.
+    `implied` gives the months for which an implied consent of each basis counts, from the day it was obtained. `address`:
+    the consent must have been given while the contact had the very address that would be reached.
     """
 
     classes: tuple[str, ...] = ()
+    address: bool = False
     implied: dict[str, int] = field(default_factory=dict)
 
 

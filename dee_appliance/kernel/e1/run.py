@@ -233,6 +233,8 @@ class Consent(Frozen, frozen=True, kw_only=True):
     entry: int
     basis: str = ""
     obtained: int = 0
+    to: str = ""
+    """The token of the address that the contact had on the channel when it was given."""
 
 
 class Suppression(Frozen, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dee_appliance.kernel.e1.policy import ConsentRule
 from dee_appliance.kernel.e1.rules.months import months_passed
-from dee_appliance.kernel.e1.rules.question import Question, RuleAnswer, failed
+from dee_appliance.kernel.e1.rules.question import ADDRESS_OF, Question, RuleAnswer, failed
 from dee_appliance.kernel.e1.run import Consent, Contact
 
 
@@ -31,6 +31,8 @@ def ask(rule: ConsentRule, question: Question) -> RuleAnswer:
     values: dict[str, object] = {"class": consent.consent_class}
     if rule.classes and consent.consent_class not in rule.classes:
         return failed(rule.on_fail, "consent_class", question.tick, values=values)
+    if rule.address and consent.to != question.contact.tokens.get(ADDRESS_OF[question.channel], ""):
+        return failed(rule.on_fail, "consent_address", question.tick, values=values)
     if consent.consent_class == "implied" and rule.implied:
         values["basis"] = consent.basis
         months = rule.implied.get(consent.basis)
