@@ -73,11 +73,16 @@ class Auditor(Books):
         ladder = [*detail["gate"], *saw.get("gate", [])]
         said = [(one[0], one[1] == "pass") for one in ladder if one[0] not in ("address", "send_by")]
         wanted = [(rule["id"], bool(answers[rule["id"]])) for rule in rules if answers[rule["id"]] is not None]
+        if not model.opt_outs_pass(rules, asked):
+            answers["opt_outs"] = False
+            wanted.insert(0, ("opt_outs", False))
         if said != wanted:
             yield f"the rules say {wanted}, the entry {said}"
         self.seen.update(f"{rule['kind']} {'pass' if answers[rule['id']] else 'no'}" for rule in rules)
         yield from self._cited(entry, asked, rules)
-        address = model.ADDRESS[channel] in asked.person.facts.get("present", []) and not asked.person.erased
+        kind = model.ADDRESS[channel]
+        there = kind in asked.person.facts.get("present", []) and kind in asked.person.tokens
+        address = there and not asked.person.erased
         if (detail["gate"][0][1] == "pass") != address:
             yield f"the contact has an address: {address}"
         passed = address and all(one is not False for one in answers.values())

@@ -49,6 +49,8 @@ class Taken:
     rates: list[tuple[str, int]] = field(default_factory=list)
     budgets: list[tuple[str, str]] = field(default_factory=list)
     cost: int | None = None
+    told: int | None = None
+    """A price that came before the outcome."""
     given_back: bool = False
     given_up: bool = False
     unknown: bool = False
@@ -318,7 +320,8 @@ class Books:
             if core["outcome"] in ("accepted", "confirmed", *CALL_OUTCOMES):
                 taken = self._of(entry)
                 outcome = core["detail"]["outcome"] if core["outcome"] == "confirmed" else core["outcome"]
-                self._settle(taken, taken.estimate if cost is None or cost < 0 else cost)
+                told = taken.estimate if taken.told is None else taken.told
+                self._settle(taken, told if cost is None or cost < 0 else cost)
                 taken.touched.outcome, taken.unknown = outcome, False
                 what = {"answered": "conversation", "declined": "refusal"}.get(outcome)
                 if what and taken.channel == "voice":
@@ -365,8 +368,11 @@ class Books:
 
     def _late_cost(self, taken: Taken, cost: int | None) -> None:
         """A cost that is told of what is settled, given back or given up counts at once; of what is open, with its outcome."""
-        settled = taken.cost is not None or taken.given_back or taken.given_up
-        if cost is not None and cost >= 0 and settled and taken.budgets:
+        if cost is None or cost < 0:
+            return
+        if taken.cost is None and not taken.given_back and not taken.given_up:
+            taken.told = cost
+        elif taken.budgets:
             self._settle(taken, cost)
 
     def _give_back(self, taken: Taken, outcome: str) -> None:

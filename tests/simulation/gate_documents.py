@@ -53,8 +53,14 @@ def zone_document(shift_s: int) -> tuple[str, str]:
 
 def random_policy(rng: random.Random, dates: list[str]) -> policies.Policy:
     """The file's own rules: what nobody should be without, and limits that run out."""
+    stops = policies.SuppressionRule(
+        id="own-stops",
+        reach=rng.choice(["channel", "channel", "everything"]),
+        channels=rng.choice([(), (), ("voice",)]),
+        unless=rng.choice([(), (), (), (policies.Ground(attribute="vip"),)]),
+    )
     rules: list[policies.Rule] = [
-        policies.SuppressionRule(id="own-stops", reach=rng.choice(["channel", "channel", "everything"])),
+        *([stops] if rng.random() < 0.8 else []),
         policies.ConsentRule(
             id="consent",
             purposes=rng.choice([(), ("marketing",), ("marketing", "collections")]),

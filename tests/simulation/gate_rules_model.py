@@ -203,6 +203,16 @@ def suppression_passes(rule: Rule, asked: Asked) -> bool:
     return True
 
 
+def opt_outs_pass(rules: list[Rule], asked: Asked) -> bool:
+    """Who has opted out gets nothing, also where no rule asks for it come what may."""
+    for rule in rules:
+        lifted_or_not_yet = rule.get("unless") or rule.get("effective_from") or rule.get("effective_until")
+        somewhere = rule.get("jurisdictions") and not asked.person.codes()
+        if rule["kind"] == "suppression" and not rule.get("lists") and not lifted_or_not_yet and not somewhere:
+            return True
+    return suppression_passes({}, asked)
+
+
 def consent_passes(rule: Rule, asked: Asked) -> bool:
     consent = consent_of(asked)
     if consent is None or (rule.get("classes") and consent["class"] not in rule["classes"]):

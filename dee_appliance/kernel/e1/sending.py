@@ -33,6 +33,9 @@ STOPPED: tuple[Status, ...] = ("COMPLETED", "CANCELLED", "FAILED")
 SETTLED = ("ACCEPTED", "REJECTED", "NOT_SENT", "ABANDONED")
 """States of an attempt in which its cost, real or none, stands in the budget already."""
 
+OPEN_OUTSIDE = ("DISPATCHING", "ONGOING", "UNKNOWN")
+"""States of an attempt that has left, or may have, and whose cost is open. A price that meets a later one is not its own."""
+
 OUR_OWN_END = ("crash", "closed")
 """Codes of answers that say how this process ended, nothing about the channel."""
 
@@ -280,7 +283,8 @@ def settle_late(turn: Turn, attempt: Attempt, cost_micros: int | None) -> dict[s
     if cost_micros is None or cost_micros < 0:
         return {}
     if attempt.state not in SETTLED:
-        turn.put_attempt(replace(attempt, told=cost_micros))
+        if attempt.state in OPEN_OUTSIDE:
+            turn.put_attempt(replace(attempt, told=cost_micros))
         return {}
     given_back = attempt.state in ("REJECTED", "NOT_SENT")
     counted = attempt.cost
