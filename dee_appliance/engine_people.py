@@ -122,8 +122,10 @@ class EnginePeople(EngineQueue):
         expires: int | None = None,
         source: str = SOURCE,
         evidence: str = "",
-    ) -> None:
-        """Grant or revoke consent of a contact for a channel and purpose ("*": every purpose).
+    ) -> bool:
+        """Grant or revoke consent of a contact for a channel and purpose ("*": every purpose); tell whether it counts now.
+
+        It does not when a stronger consent is in force, or when the contact has revoked and this is nothing said since.
 
         `consent_class` is express, written, implied or soft_opt_in, which is recorded as implied by soft_opt_in; `basis` a code
         that says what an implied one follows from; `obtained` and `expires` are ticks; `evidence` is kept as personal data, and
@@ -155,6 +157,9 @@ class EnginePeople(EngineQueue):
             evidence=commitment,
         )
         self._checked(self.submit(consent, private=private))
+        with self.view() as view:
+            now = view.state.contact(identity).consents.get((channel, purpose))
+        return now is not None and now.granted == granted and (not granted or now.consent_class == consent_class)
 
     def _require_consent(self, consent_class: str, obtained: int | None, expires: int | None, evidence: str) -> None:
         from dee_appliance.intake.ledger_rows import LONGEST_EVIDENCE  # noqa: PLC0415 - slow, and only used here

@@ -74,7 +74,7 @@ def grant(
     with session.view() as view:
         until = None if expires is None else parse_instant(expires, epoch=view.epoch, where="--expires")
         given = None if obtained is None else parse_instant(obtained, epoch=view.epoch, where="--obtained")
-    engine.set_consent(
+    counts = engine.set_consent(
         contact,
         channel,  # type: ignore[arg-type]  # CHANNEL holds the same words
         granted=True,
@@ -97,7 +97,11 @@ def grant(
         granted=True,
         expires=until,
         obtained=given,
+        counts=counts,
     )
+    if not counts and not engine.queued:
+        reason = "a stronger one is in force, or the contact has revoked it since"
+        session.out.note(f"it is recorded and changes nothing: {reason} (dee consent show {contact})")
 
 
 @command(acts=True)

@@ -349,3 +349,12 @@ def test_a_suppression_is_known_after_an_erasure_by_address_and_by_id(desk: Term
 def test_what_is_neither_contact_nor_address_cannot_be_asked_about(desk: Terminal) -> None:
     assert desk.dee("suppress", "check", "K-99").code == 1
     assert desk.ok("suppress", "check", "new@good.example.com").out.startswith("✔ new@good.example.com, no contact")
+
+
+def test_a_consent_that_changes_nothing_says_so(desk: Terminal) -> None:
+    desk.ok("consent", "grant", "K-1", "--channel", "email", "--class", "written")
+    weaker = desk.dee("consent", "grant", "K-1", "--channel", "email", "--class", "implied", "--basis", "purchase")
+    assert weaker.code == 0
+    assert "it is recorded and changes nothing" in weaker.err
+    again = desk.ok("consent", "grant", "K-1", "--channel", "email", "--class", "written", "--json")
+    assert again.record()["counts"] is True
