@@ -118,17 +118,9 @@ class Auditor(Books):
             suppressed=[key for key in self.suppressed if key[0] in names],
             lists=self.lists,
             recorded=self.recorded,
-            touched=self.touched[contact],
-            elsewhere=self._at_address(contact, person.tokens.get(model.ADDRESS[channel], "")),
+            touched=self.touched_of(person, channel),
             shift_s=self.shift_s,
         )
-
-    def _at_address(self, contact: str, token: str) -> list[Touched]:
-        """What happened at an address while others had it."""
-        if not token:
-            return []
-        others = [name for name in self.touched if name != contact]
-        return [one for name in others for one in self.touched[name] if one.address == token]
 
     def _answer(self, rule: Rule, asked: Asked) -> bool | None:
         """Whether the rule passes; None when it is not asked. What cannot be known does not pass."""
@@ -235,7 +227,7 @@ class Auditor(Books):
         assert key not in self.attempts, f"{key} has left twice"
         self.attempts[key] = taken
         self.last[entry["run"]] = key
-        self.touched[asked.person.contact].append(touched)
+        self._touch(asked.person.contact, touched)
 
     # -- what an entry cites --
 
@@ -265,7 +257,7 @@ class Auditor(Books):
         by_id = {rule["id"]: rule for rule in rules}
         for name, limit, entries in saw.get("caps", []):
             rule = by_id[name]
-            newest = {one.entry: one.tick for one in model.events_of(rule, asked) if model.counts(rule, asked, one)}
+            newest = {one.entry: one.tick for one in asked.touched if model.counts(rule, asked, one)}
             ticks = sorted(newest.values(), reverse=True)
             if limit != rule["limit"] or [newest.get(one) for one in entries] != ticks[: len(entries)]:
                 yield f"what counts for {name} is {newest}, not {entries}"

@@ -88,6 +88,8 @@ class Books:
         self.runs: dict[str, dict[str, Any]] = {}
         self.plans: dict[str, dict[str, Any]] = {}
         self.touched: dict[str, list[Touched]] = defaultdict(list)
+        self.reached: dict[str, list[Touched]] = defaultdict(list)
+        """By address: what happened there."""
         self.attempts: dict[tuple[str, int], Taken] = {}
         self.last: dict[str, tuple[str, int]] = {}
         """By run: the attempt that left last."""
@@ -258,7 +260,7 @@ class Books:
 
     def _own_address(self, contact: str, about: About | None) -> bool:
         """Whether a word came from an address that the contact has now."""
-        return about is None or about.to in ("", self.people[contact].tokens.get("phone"))
+        return about is None or about.to in ("", self.people[contact].tokens.get("phone", ""))
 
     def _reached(self, taken: Taken, name: str, told: Entry) -> None:
         """A send that was given back or given up has reached the person after all: for the caps that counts."""
@@ -277,7 +279,7 @@ class Books:
         channel, reason = SAID.get(name, ("email", "bounced" if name == "email.bounced" and hard else ""))
         if not reason:
             return
-        person = self.people[contact]
+        person = self.people.get(contact) or Person(contact)
         address = about.to if about is not None and about.to else person.tokens.get(model.ADDRESS[channel], "")
         subjects = [address] if reason == "bounced" and address else [contact, address]
         scope = f"channel:{channel}" if reason == "bounced" else self._reach(person, channel, tick)
@@ -340,9 +342,17 @@ class Books:
 
     def _touch(self, contact: str, touched: Touched) -> None:
         """The same happening of the same attempt in the same second is one."""
-        there = self.touched[contact]
+        there, touched.contact = self.touched[contact], contact
         if not any((one.tick, one.what, one.key) == (touched.tick, touched.what, touched.key) for one in there[-20:]):
             there.append(touched)
+            if touched.address:
+                self.reached[touched.address].append(touched)
+
+    def touched_of(self, person: Person, channel: str) -> list[Touched]:
+        """What happened to a contact, and to whoever had the address before."""
+        token = person.tokens.get(model.ADDRESS[channel], "")
+        others = [one for one in self.reached.get(token, []) if one.contact != person.contact]
+        return [*self.touched[person.contact], *others]
 
     def _verb(self, entries: list[Entry]) -> None:
         resolved = next((one for one in entries if one["core"]["action"] == "resolve"), None)

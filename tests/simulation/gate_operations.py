@@ -89,6 +89,8 @@ class Campaign(History):
     dates: list[str] = field(default_factory=list)
     tokens: int = 0
     people: int = 0
+    freed: list[str] = field(default_factory=list)
+    """Addresses that nobody has any more."""
     operations: Counter[str] = field(default_factory=Counter)
     pending: list[tuple[int, str, dict[str, Any] | None, int, About | None]] = field(default_factory=list)
     read: int = 1
@@ -217,8 +219,7 @@ def put_contact(campaign: Campaign, contact: str, *, fresh: bool) -> None:
     tokens = dict(known.tokens) if known is not None and not fresh else {}
     for kind in ("email", "phone"):
         if kind not in tokens or rng.random() < 0.2:
-            campaign.tokens += 1
-            tokens[kind] = f"{kind}-{campaign.tokens}"
+            tokens[kind] = _address(campaign, kind, tokens.get(kind, ""))
     present = sorted(("email", "phone") if rng.random() < 0.96 else rng.sample(("email", "phone"), 1))
     facts: dict[str, Any] = {
         "present": present,
@@ -235,6 +236,18 @@ def put_contact(campaign: Campaign, contact: str, *, fresh: bool) -> None:
         attributes["last_purchase"] = rng.choice(["2025-09-20", "2026-01-31", "2027-02-28", "2027-03-15", "2027-09-30"])
     kept = {kind: token for kind, token in tokens.items() if kind in present}
     campaign.admit(inputs.ContactPut(contact=contact, attributes=attributes, facts=facts, tokens=kept))
+
+
+def _address(campaign: Campaign, kind: str, before: str) -> str:
+    """A new address, or one that somebody else had before."""
+    if before:
+        campaign.freed.append(before)
+    old = [one for one in campaign.freed if one.startswith(kind) and one != before]
+    if old and campaign.rng.random() < 0.4:
+        campaign.freed.remove(old[0])
+        return old[0]
+    campaign.tokens += 1
+    return f"{kind}-{campaign.tokens}"
 
 
 def change_contact(campaign: Campaign) -> None:

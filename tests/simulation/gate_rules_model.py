@@ -99,6 +99,7 @@ class Touched:
     address: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
     outcome: str = ""
+    contact: str = ""
 
 
 @dataclass
@@ -118,7 +119,6 @@ class Asked:
     lists: dict[str, dict[str, Any]]
     recorded: dict[str, tuple[bool, int]]
     touched: list[Touched]
-    elsewhere: list[Touched]
     shift_s: int
 
 
@@ -270,19 +270,15 @@ def window_open(rule: Rule, person: Person, utc: int, shift_s: int) -> bool:
     return True
 
 
-def events_of(rule: Rule, asked: Asked) -> list[Touched]:
-    """Where a cap looks: at the contact, and for an address at whoever had it."""
-    scope = rule.get("scope", ["contact"])
-    return [*asked.touched, *asked.elsewhere] if "address" in scope and "contact" not in scope else asked.touched
-
-
 def counts(rule: Rule, asked: Asked, touched: Touched) -> bool:
-    wanted = rule.get("counts", [])
+    wanted, scope = rule.get("counts", []), rule.get("scope", ["contact"])
+    if touched.contact != asked.person.contact and ("contact" in scope or "address" not in scope):
+        return False
     if (touched.what not in wanted) if wanted else (touched.what in HAPPENINGS):
         return False
     if touched.outcome in ("rejected", "not_sent", *rule.get("excluded_outcomes", [])):
         return False
-    return all(_same(part, asked, touched) for part in rule.get("scope", ["contact"]))
+    return all(_same(part, asked, touched) for part in scope)
 
 
 def _same(part: str, asked: Asked, touched: Touched) -> bool:
@@ -304,7 +300,7 @@ def cap_passes(rule: Rule, asked: Asked, utc: int) -> bool:
     zones = [rule["zone"]] if rule.get("zone") else asked.person.zones()
     if by_date and not zones:
         raise Unknown("zone")
-    events = [one.tick for one in events_of(rule, asked) if one.tick <= asked.tick and counts(rule, asked, one)]
+    events = [one.tick for one in asked.touched if one.tick <= asked.tick and counts(rule, asked, one)]
     limit = rule["limit"]
     if len(events) < limit:
         return True
@@ -334,7 +330,13 @@ def rules_of(policy: dict[str, Any], packs: list[dict[str, Any]], plan: dict[str
     own = plan.get("policy", {})
     if "calling_hours" in own:
         listed.append(
-            {"id": "plan/calling_hours", "kind": "window", "channels": ["voice"], "hours": own["calling_hours"]}
+            {
+                "id": "plan/calling_hours",
+                "kind": "window",
+                "channels": ["voice"],
+                "hours": own["calling_hours"],
+                "personal": True,
+            }
         )
     if "daily_sends" in own:
         listed.append({"id": "plan/daily_sends", "kind": "daily_limit", "limit": own["daily_sends"], "scope": "plan"})

@@ -65,7 +65,13 @@ def _some(campaign: Campaign, told: Told, count: int) -> None:
     """Some operations in one transaction; now and then the process dies before it commits, or after."""
     dies = campaign.rng.random()
     kept = campaign.kept()
-    counts = (campaign.tokens, campaign.people, Counter(campaign.versions), Counter(campaign.operations))
+    counts = (
+        campaign.tokens,
+        campaign.people,
+        list(campaign.freed),
+        Counter(campaign.versions),
+        Counter(campaign.operations),
+    )
     with suppress(_Death), campaign.journal.database.transaction():
         for _ in range(count):
             operate_once(campaign)
@@ -76,7 +82,7 @@ def _some(campaign: Campaign, told: Told, count: int) -> None:
         drawn = campaign.rng.getstate()
         campaign.restore(kept)
         campaign.rng.setstate(drawn)
-        campaign.tokens, campaign.people, campaign.versions, campaign.operations = counts
+        campaign.tokens, campaign.people, campaign.freed, campaign.versions, campaign.operations = counts
         campaign.pending.clear()
     else:
         told.operations += count
