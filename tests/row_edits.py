@@ -129,8 +129,8 @@ def a_plan_is_changed(connection: apsw.Connection) -> Told:
 def a_plan_is_no_plan(connection: apsw.Connection) -> Told:
     digest, _, _ = document_of(connection, "plan", '"plan":"notice"')
     connection.execute("UPDATE document SET body = '[]' WHERE digest = ?", (digest,))
-    seq = find_entry(connection, '"action":"enroll"', '"plan":"notice@1"')
-    return Told({"blob-mismatch": 1}, {"document": digest}, seq, "(entry)")
+    seq = find_entry(connection, '"action":"publish"', digest)
+    return Told({"blob-mismatch": 1}, {"document": digest}, seq, "core.detail.code")
 
 
 def a_policy_is_changed(connection: apsw.Connection) -> Told:
@@ -142,8 +142,8 @@ def a_policy_is_changed(connection: apsw.Connection) -> Told:
 def the_zones_are_changed(connection: apsw.Connection) -> Told:
     digest, _, _ = document_of(connection, "zones")
     connection.execute("UPDATE document SET body = '{}' WHERE digest = ?", (digest,))
-    seq = find_entry(connection, '"action":"contact"')
-    return Told({"blob-mismatch": 1}, {"document": digest}, seq, "(entry)")
+    seq = find_entry(connection, '"action":"zones"', digest)
+    return Told({"blob-mismatch": 1}, {"document": digest}, seq, "core.detail.code")
 
 
 def a_template_is_changed(connection: apsw.Connection) -> Told:

@@ -71,7 +71,7 @@ def test_the_digest_speaks_of_every_table_and_every_table_is_filled_by_some_hist
         )
         empty = digest_of(database)
     filled = set()
-    for seed in range(8):
+    for seed in range(12):
         with run_schedule(seed) as history:
             found = digest_of(history.journal.database)
         filled |= {table for table in found if found[table] != empty[table]}

@@ -344,21 +344,9 @@ def test_a_send_between_receipt_and_entry_is_told_as_crossing() -> None:
         assert told == [("email.unsubscribed", 1), ("email.complained", 0)]
 
 
-@pytest.mark.parametrize(
-    "opt_out",
-    [
-        lambda story: story.event("email.unsubscribed"),
-        lambda story: story.consent(granted=False),
-        lambda story: story.suppress(contact_id(0)),
-        lambda story: story.suppress(token_of("email", 0), scope="channel:email"),
-        lambda story: story.suppress(contact_id(0), scope="plan:plan"),
-    ],
-)
-def test_a_send_after_an_opt_out_about_which_no_rule_asks_is_told_and_not_taken_for_a_fault(
-    opt_out: Callable[[Story], object],
-) -> None:
+def test_a_send_after_a_revocation_about_which_no_rule_asks_is_told_and_not_taken_for_a_fault() -> None:
     with Story(plan_of(email()), policy=policy_of()) as story:
-        opt_out(story)
+        story.consent(granted=False)
         story.enroll()
         story.later(60)
         permit = story.sent()
@@ -386,7 +374,6 @@ def test_an_opt_out_of_another_channel_or_plan_stands_against_nothing_here() -> 
         story.suppress(contact_id(0), scope="channel:sms")
         story.suppress(contact_id(0), scope="plan:other")
         story.consent(granted=False, channel="voice")
-        story.event("email.bounced", kind="hard")
         story.enroll()
         story.sent()
         assert read(story).duties.after == []

@@ -352,7 +352,7 @@ def test_somebody_who_was_not_erased_has_no_remains(told: ContactExport) -> None
 
 def test_who_comes_back_after_an_erasure_has_no_text_of_the_old_messages(engine: Engine) -> None:
     engine.erase_contact("K-1")
-    engine.import_contacts(engine.path.parent / "people.csv", update=True)
+    engine.import_contacts(engine.path.parent / "people.csv", readmit=True)
     told = engine.contact_export("K-1")
     assert told.contact.profile["first_name"] == "Zoë"
     assert [one.content.missing for one in told.messages] == [ERASED] * 4

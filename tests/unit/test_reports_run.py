@@ -77,7 +77,11 @@ def test_the_gate_is_told_rule_by_rule_with_what_it_saw(report_file: ReportFile)
     ladder = {rung.rule: (rung.kind, rung.verdict, rung.values) for rung in held.gate}
     night = "in America/Los_Angeles (Sat 03:06:40)"
     assert ladder["night"] == ("window", "hold", f"Mon-Sun 08:00-21:00 {night}")
-    assert ladder["plan/calling_hours"] == ("window", "hold", f"Mon-Sun 09:00-18:00 {night}")
+    assert ladder["plan/calling_hours"] == (
+        "window",
+        "hold",
+        f"Mon-Sun 09:00-18:00 {night}, and the contact's own hours",
+    )
     assert ladder["suppression"] == ("suppression", "pass", "")
     assert ladder["plan/daily_sends"] == ("daily_limit", "pass", "0 of 50 on 2026-11-21")
     assert ladder["money"][2] == "0.09 USD of 5.00 USD, this send 0.20 USD"
