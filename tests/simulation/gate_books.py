@@ -186,6 +186,7 @@ class Books:
                     "basis": payload.get("basis", ""),
                     "obtained": min(payload.get("obtained", tick), tick),
                     "entry": seq,
+                    "to": self.people[contact].tokens.get(model.ADDRESS[payload["channel"]], ""),
                 }
                 if not payload["granted"] and payload.get("purpose", "*") == "*":
                     self._end(contact, tick, (payload["channel"],))
@@ -285,7 +286,9 @@ class Books:
         scope = f"channel:{channel}" if reason == "bounced" else self._reach(person, channel, tick)
         added = [one["seq"] for one in entries if one["core"]["action"] == "suppress"]
         for subject in subjects:
-            there = self.suppressed.get((subject, scope), ("", 0))[0]
+            # An address that the contact has no more is not looked at: what is said of it now stands there.
+            known = self.suppressed.get((subject, scope), ("", 0))[0]
+            there = known if subject in self.names(contact) else ""
             weight = STRENGTH.index(there) if there in STRENGTH else -1
             if subject and (not there or weight < STRENGTH.index(reason)):
                 assert added, f"{name} of {contact} has suppressed nothing"

@@ -218,7 +218,8 @@ def _pack_rule(rng: random.Random, identity: str, head: dict[str, Any]) -> polic
             return policies.ContentRule(id=identity, require=words, on_fail=on_fail, **head)
         case "consent":
             classes = rng.choice([("express", "written"), ("written",), ("implied", "express", "written")])
-            return policies.ConsentRule(id=identity, classes=classes, on_fail=on_fail, **head)
+            same = rng.random() < 0.4
+            return policies.ConsentRule(id=identity, classes=classes, address=same, on_fail=on_fail, **head)
         case _:
             # Shared by all: for whom it is would depend on the contact that is asked first.
             return policies.RatioRule(

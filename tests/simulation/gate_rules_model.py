@@ -217,6 +217,8 @@ def consent_passes(rule: Rule, asked: Asked) -> bool:
     consent = consent_of(asked)
     if consent is None or (rule.get("classes") and consent["class"] not in rule["classes"]):
         return False
+    if rule.get("address") and consent["to"] != asked.person.tokens.get(ADDRESS[asked.channel], ""):
+        return False
     if consent["class"] != "implied" or not rule.get("implied"):
         return True
     months = rule["implied"].get(consent["basis"])
