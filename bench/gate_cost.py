@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -29,7 +31,7 @@ from dee_appliance.kernel.e1 import policy as policies
 from dee_appliance.kernel.e1.encoding import canonical, document_digest
 from dee_appliance.kernel.e1.rules.content import text_feature
 from dee_appliance.kernel.e1.run import Given
-from dee_appliance.store.database import Database, open_scratch
+from dee_appliance.store.database import Database, create, open_writer
 from dee_appliance.store.journal import Brought, Genesis, Journal, write_genesis
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 START: Final = 1_806_600_000
 """2027-04-01 18:40 UTC: the middle of a Thursday, from California to Florida."""
 
+GENESIS: Final = Genesis(lineage=bytes(16), epoch=START, clock="simulated")
 DAY_S: Final = 86_400
 PLACES: Final = (("US-FL", "America/New_York"), ("US-TX", "America/Chicago"), ("US-CA", "America/Los_Angeles"))
 IN_A_PULL: Final = 32
@@ -122,12 +125,10 @@ def us_packs() -> list[CheckedPack]:
 
 
 class File:
-    """One file in memory with contacts, one intended send each."""
+    """One file with contacts, one intended send each."""
 
     def __init__(self, database: Database, situation: Situation, contacts: int, checked: list[CheckedPack]) -> None:
         self.database = database
-        with database.transaction():
-            write_genesis(database, Genesis(lineage=bytes(16), epoch=START, clock="simulated"))
         packs = [one.pack for one in checked if one.pack is not None]
         self.journal = Journal(database, FullShell(packs))
         self.channel = situation.channel
@@ -271,8 +272,14 @@ def contact_id(number: int) -> str:
 
 def measure(situation: Situation, contacts: int, checked: list[CheckedPack]) -> float:
     """Return the CPU microseconds of one send decision."""
-    with open_scratch() as database:
-        return File(database, situation, contacts, checked).pull_all() * 1e6
+    with tempfile.TemporaryDirectory(prefix="dee-gate-") as folder:
+        path = Path(folder) / "bench.db"
+        create(path, lambda database: write_genesis(database, GENESIS))
+        database = open_writer(path)
+        try:
+            return File(database, situation, contacts, checked).pull_all() * 1e6
+        finally:
+            database.close()
 
 
 def main() -> int:
