@@ -75,9 +75,9 @@ def serve(session: Session, *, until_idle: bool) -> None:
 
     engine = session.engine()
     sends = _sends(session)
-    session.out.note(f"serving {session.path}: {sends}")
     stop = Stop()
-    stop.install()
+    stop.install()  # before it is said that the file is served: whoever reads that may end it at once
+    session.out.note(f"serving {session.path}: {sends}")
     with engine.view() as view:
         epoch = view.epoch
     with session.progress("tick") as progress:

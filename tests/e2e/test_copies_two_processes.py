@@ -100,6 +100,28 @@ def test_a_loop_starts_as_soon_as_a_command_is_done(engine: Engine) -> None:
             assert "there is no contact `nobody@example.org`" in said
 
 
+STOPPED_AT_ONCE = """
+import os, signal, sys
+from dee_appliance.cli import main, output
+
+told = output.Output.note
+
+def note(self, text):
+    told(self, text)
+    if text.startswith("serving"):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+output.Output.note = note
+main.main()
+"""
+
+
+def test_a_loop_that_is_ended_the_moment_it_says_that_it_serves_ends_cleanly(engine: Engine) -> None:
+    words = [sys.executable, "-c", STOPPED_AT_ONCE, "serve", "--db", str(engine.path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "stopped"), done.stderr
+
+
 @pytest.mark.slow
 def test_requests_reach_a_running_loop_within_a_second(engine: Engine) -> None:
     slowest = 0.0
