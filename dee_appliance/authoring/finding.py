@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from dee_appliance.errors import Refused
+
 Severity = Literal["refused", "warned"]
 Code = Literal[
     "ambiguous_template",
@@ -103,6 +105,12 @@ class Findings:
     def in_order(self, first_file: str) -> tuple[Finding, ...]:
         """Return the findings by file (`first_file` first), then line, then order of discovery."""
         return tuple(sorted(self._found, key=lambda finding: (finding.file != first_file, finding.file, finding.line)))
+
+
+def refusal_of(what: str, file: str, findings: Iterable[Finding], hint: str) -> Refused:
+    """Return the error that lists everything that keeps a file from being used."""
+    listed = "\n".join(f"  {finding}" for finding in findings if finding.severity == "refused")
+    return Refused(f"the {what} has mistakes:\n{listed}", where=file, hint=hint)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -33,7 +33,7 @@ from pathlib import Path as FilePath
 
 import msgspec
 
-from dee_appliance.authoring.finding import Finding, Findings
+from dee_appliance.authoring.finding import Finding, Findings, refusal_of
 from dee_appliance.authoring.place import Place
 from dee_appliance.authoring.policy_file import RULE_HINTS
 from dee_appliance.authoring.rule_checks import check_rules, tables
@@ -55,7 +55,6 @@ from dee_appliance.authoring.written_rule import (
     WrittenRule,
     WrittenWindow,
 )
-from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical, document_digest
 from dee_appliance.kernel.e1.policy import Pack, Rule
 
@@ -111,9 +110,7 @@ def usable(checked: CheckedPack) -> Pack:
     """Return the pack if it may be used. Raises Refused that lists what keeps it from being used."""
     if checked.pack is not None:
         return checked.pack
-    refused = [finding for finding in checked.findings if finding.severity == "refused"]
-    listed = "\n".join(f"  {finding}" for finding in refused)
-    raise Refused(f"the pack has mistakes:\n{listed}", where=checked.file, hint="correct the file and use it again")
+    raise refusal_of("pack", checked.file, checked.findings, "correct the file and use it again")
 
 
 def _pack(source: Source, known_zones: Collection[str] | None, found: Findings) -> Pack | None:

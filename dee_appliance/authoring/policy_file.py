@@ -25,7 +25,7 @@ from pathlib import Path as FilePath
 
 import msgspec
 
-from dee_appliance.authoring.finding import Finding, Findings
+from dee_appliance.authoring.finding import Finding, Findings, refusal_of
 from dee_appliance.authoring.normal_head import price_micros
 from dee_appliance.authoring.place import Place
 from dee_appliance.authoring.rule_checks import check_rules, tables
@@ -34,7 +34,6 @@ from dee_appliance.authoring.shape import Broken, Hints, Shape
 from dee_appliance.authoring.source import Source, read_source
 from dee_appliance.authoring.written_policy import MAX_RATES, MAX_RULES, WrittenPolicyFile, WrittenRate
 from dee_appliance.authoring.written_rule import RULE_TYPES
-from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.encoding import canonical, document_digest
 from dee_appliance.kernel.e1.plan import Channel, Purpose
 from dee_appliance.kernel.e1.policy import BudgetRule, ConsentRule, Policy, Rate, Rule
@@ -85,9 +84,7 @@ def settable(checked: CheckedPolicy) -> Policy:
     """Return the policy if it may be set. Raises Refused that lists what keeps it from being set."""
     if checked.policy is not None:
         return checked.policy
-    refused = [finding for finding in checked.findings if finding.severity == "refused"]
-    listed = "\n".join(f"  {finding}" for finding in refused)
-    raise Refused(f"the policy has mistakes:\n{listed}", where=checked.file, hint="correct the file and set it again")
+    raise refusal_of("policy", checked.file, checked.findings, "correct the file and set it again")
 
 
 def gaps_of(policy: Policy) -> list[str]:

@@ -1,5 +1,4 @@
-"""What a rendered message has of what the law asks for: looked for when the message is made, reported to the gate as closed
-words.
+"""What a rendered message has of what the law asks for: looked for when it is made, reported to the gate as closed words.
 
 The gate's content rules name these words, or texts that must stand in the message word for word. Nothing here decides.
 """

@@ -94,9 +94,9 @@ def _event_of_send(turn: Turn, cause: Event, meaning: EventMeaning, run: Run) ->
         detail["kind"] = cause.kind
     extra = {} if attempt is None else settle_late(turn, attempt, cause.cost_micros)
     word = _word(cause, meaning)
-    if meaning.happening:
-        touch(turn, run, meaning.happening, attempt)
     if attempt is not None:
+        if meaning.happening:
+            touch(turn, run, meaning.happening, attempt)
         _tally_once(turn, cause.name, run, attempt)
     run = turn.record(run, "event", cause.name, detail, extra=extra or None)
     run = _count(turn, run, cause.name)

@@ -1,5 +1,6 @@
-"""The rules of the gate as data: the file's own policy, compliance packs, and what a plan tightens. A rule kind is one
-struct here and one module in rules/.
+"""The rules of the gate as data: the policy of the file, compliance packs, and what a plan tightens.
+
+A kind of rule is one struct here and one module in rules/.
 
 A policy and a pack are documents named by their digests; an entry of the gate names the rule ids that it asked. What a plan
 tightens is turned into further rules of the same kinds by `rules_for`, so the gate knows one kind of rule only. Every rule
@@ -88,9 +89,7 @@ class ConsentRule(RuleBase, frozen=True, kw_only=True, tag="consent", tag_field=
 
 
 class FactRule(RuleBase, frozen=True, kw_only=True, tag="fact", tag_field="kind"):
-    """Denies a send unless one of `require` holds: a registration on file, an emergency that is over, a number that
-    is a landline.
-    """
+    """Denies a send unless one of `require` holds: a registration, an emergency that is over, a number that is a landline."""
 
     require: tuple[Ground, ...]
 

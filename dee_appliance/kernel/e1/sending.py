@@ -306,21 +306,20 @@ def outcome_known(turn: Turn, run: Run, attempt: Attempt, outcome: str, *, entry
         touch(turn, run, what, attempt, entry=entry)
 
 
-def touch(turn: Turn, run: Run, what: str, attempt: Attempt | None, *, entry: int | None = None) -> None:
+def touch(turn: Turn, run: Run, what: str, attempt: Attempt, *, entry: int | None = None) -> None:
     """Note what a cap may count; `entry` is the position of the entry that records it, by default the next one."""
-    known = attempt is not None
     turn.touches.append(
         Touch(
             contact=run.contact,
             tick=turn.tick,
-            attempt_no=attempt.no if attempt is not None else 0,
+            attempt_no=attempt.no,
             what=what,
             entry=len(turn.entries) if entry is None else entry,
-            channel=attempt.channel if attempt is not None else "",
-            plan=run.plan if known else "",
-            purpose=turn.plan_of(run).plan.purpose if known else "",
-            address=attempt.to if attempt is not None else "",
-            variables=run.variables if known else {},
+            channel=attempt.channel,
+            plan=run.plan,
+            purpose=turn.plan_of(run).plan.purpose,
+            address=attempt.to,
+            variables=run.variables,
         )
     )
 

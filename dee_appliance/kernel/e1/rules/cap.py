@@ -1,5 +1,4 @@
-"""Frequency caps and cool-downs: so many attempts or happenings within a time, for one contact; the next one waits until
-one has left.
+"""Frequency caps and cool-downs: so many attempts or happenings within a time; the next one waits until one has left.
 
 Closed form: a cap of N passes exactly when the N-th most recent event that counts has left the window, and the next instant
 at which it passes is when that event leaves. Local days are compared as dates, not as multiples of 86,400 s: in the week in

@@ -19,9 +19,7 @@ def second(tick: int) -> str:
 
 
 def ask(rule: RateRule, question: Question) -> RuleAnswer:
-    """Pass while fewer than the limit have left within the span; else hold the queue until the oldest that is too
-    many leaves it.
-    """
+    """Pass while fewer than the limit have left within the span; else hold the queue until the one too many leaves it."""
     name = counter_of(rule, question.channel, question.plan.plan)
     begin = question.tick - rule.seconds
     inside = [(tick, sends) for tick, sends in question.recent[name] if tick > begin and sends > 0]

@@ -14,9 +14,7 @@ def applies(suppression: Suppression, channel: str, plan: str) -> bool:
 
 
 def ask(rule: SuppressionRule, question: Question) -> RuleAnswer:
-    """Deny when any suppression of the contact or of one of its addresses applies, or the address is on one of the
-    rule's lists.
-    """
+    """Deny when a suppression of the contact or an address of it applies, or the address is on one of the rule's lists."""
     if rule.lists:
         return _ask_lists(rule, question)
     if not question.contact.suppressions:

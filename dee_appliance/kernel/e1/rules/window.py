@@ -1,6 +1,4 @@
-"""Calling and quiet hours: the window must be open in every zone where the contact may plausibly be; an unknown
-zone is denied.
-"""
+"""Calling and quiet hours: open in every zone where the contact may plausibly be; an unknown zone is denied."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ HORIZON_S = 14 * 86_400
 
 
 def ask(rule: WindowRule, question: Question) -> RuleAnswer:
-    """Pass inside the hours, hold outside of them (the gate searches the instant at which every rule passes), deny
-    where none is known.
-    """
+    """Pass inside the hours, hold outside of them, deny where none is known. The gate searches the end of the hold."""
     zones = _zones(rule, question)
     if not zones:
         return RuleAnswer(verdict="deny", reason="unknown_zone")
