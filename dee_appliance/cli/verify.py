@@ -30,6 +30,9 @@ SHOWN = 20
 def verify(session: Session, *, state: bool, untrusted: bool, export_file: Path | None) -> None:
     """Check that the file is what was written: every hash, every link, every document, and the tip outside the file.
 
+    With --state also that the tables are what a replay makes of the inputs, that runs and sends add up, and that each send
+    rests on the policy, packs and consent that were in force then.
+
     It says what it did not cover and what its assurance rests on. Exit code 4 when something was changed, 3 when the entries do
     not follow from the inputs (--state).
 
@@ -111,6 +114,7 @@ def _show_state(session: Session, report: StateReport) -> None:
             "ok": report.ok,
             "differences": msgspec.to_builtins(report.differences),
             "conservation": msgspec.to_builtins(report.conservation),
+            "permissions": msgspec.to_builtins(report.permissions),
         }
     )
     for difference in report.differences:
@@ -125,8 +129,21 @@ def _show_state(session: Session, report: StateReport) -> None:
         f" + {kept.failed:,} failed + {kept.cancelled:,} cancelled"
     )
     session.out.line(f"sends: {kept.dispatched:,} dispatched, {kept.accepted:,} accepted")
+    _show_permissions(session, report)
     if report.ok:
         session.out.line("every table of state is what the inputs give")
+
+
+def _show_permissions(session: Session, report: StateReport) -> None:
+    found = report.permissions
+    if found is None:
+        return
+    for fault in found.faults:
+        session.out.line(f"✘ {fault}")
+    if not found.wrong:
+        session.out.line(
+            f"permissions: {found.sends:,} sends cite the policy of their time, {found.by_consent:,} of them a consent that held"
+        )
 
 
 def _verify_export(session: Session, file: Path) -> None:

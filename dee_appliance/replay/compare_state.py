@@ -15,6 +15,7 @@ import msgspec
 from dee_appliance.errors import EvidenceError
 from dee_appliance.replay.difference import ABSENT
 from dee_appliance.replay.entry_form import part, read_body, read_form
+from dee_appliance.replay.permission_check import Permissions, check_permissions
 from dee_appliance.replay.reading import read_entries
 from dee_appliance.replay.replay import DEFAULT, Options, ReplayReport, replayed
 from dee_appliance.store.queries import load_queries
@@ -119,7 +120,7 @@ class Conservation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StateReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `verify --state` found. Nothing was compared (`conservation` is None) when the replay itself diverged."""
+    """What `verify --state` found. Nothing was compared (the last three are empty) when the replay itself diverged."""
 
     path: str
     ok: bool
@@ -127,6 +128,7 @@ class StateReport(msgspec.Struct, frozen=True, kw_only=True):
     differences: tuple[StateDifference, ...]
     """The first difference of each table that has one, in the order of TABLES."""
     conservation: Conservation | None
+    permissions: Permissions | None
 
     def error(self) -> EvidenceError | None:
         """Return what to raise when the state must be right, None when it is."""
@@ -138,6 +140,9 @@ class StateReport(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.conservation is not None and self.conservation.faults:
             return EvidenceError(self.conservation.faults[0], where=self.path, hint="keep the file; run `dee verify`")
+        if self.permissions is not None and self.permissions.faults:
+            hint = "keep the file; `dee why RUN` shows what the send was permitted by"
+            return EvidenceError(self.permissions.faults[0], where=self.path, hint=hint)
         return None
 
 
@@ -146,11 +151,20 @@ def verify_state(path: Path, *, progress: Progress | None = None, options: Optio
     with replayed(path, progress=progress, options=options) as session:
         report = session.report()
         if not report.same:
-            return StateReport(path=report.path, ok=False, replay=report, differences=(), conservation=None)
+            return StateReport(
+                path=report.path, ok=False, replay=report, differences=(), conservation=None, permissions=None
+            )
         differences = compare_tables(session.scratch, session.source)
         conservation = conserve(session.source, session.names)
-    ok = not differences and not conservation.faults
-    return StateReport(path=report.path, ok=ok, replay=report, differences=differences, conservation=conservation)
+        permissions = check_permissions(session.source, session.names)
+    return StateReport(
+        path=report.path,
+        ok=not (differences or conservation.faults or permissions.faults),
+        replay=report,
+        differences=differences,
+        conservation=conservation,
+        permissions=permissions,
+    )
 
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
