@@ -51,6 +51,8 @@ class CauseCheck:
         self._blamed = 0
         self._gap = (0, 0)
         """The inputs that were last found missing, first and last."""
+        self._answered = True
+        """Whether the log can still name inputs: behind its end a gap in the queue is no loss of something it knew."""
         self._ended = False
         self._lost = False
         """The queue cannot be read any more: nothing can be said of what its inputs were."""
@@ -98,6 +100,7 @@ class CauseCheck:
     def end(self, last: int, *, doubtful: bool) -> None:
         """The log has ended: whatever is left in the queue has no entry. `last`: the seq of the last entry."""
         first: int | None = None
+        self._answered = False
         while True:
             if self._current is not None and not self._entries and first is None:
                 first = self._current.seq
@@ -123,7 +126,7 @@ class CauseCheck:
             self._ended = True
             return
         self.inputs += 1
-        if row.seq != before + 1:
+        if row.seq != before + 1 and self._answered:
             self._findings.add("input-missing", f"inputs {before + 1} to {row.seq - 1} are gone", about=before + 1)
             self._gap = (before + 1, row.seq - 1)
         if self._tick is not None and row.tick < self._tick:
@@ -199,7 +202,12 @@ class _GivenCursor:
         if given is None:
             self._findings.add("given-changed", f"row {row.ordinal} is not canonical JSON", about=row.seq)
             return
-        self._here[_key(given.get("send_key"), given.get("attempt"))] = given
+        key = _key(given.get("send_key"), given.get("attempt"))
+        if key in self._here:
+            what = f"row {row.ordinal} is a second rendering of one send"
+            self._findings.add("given-extra", what, about=row.seq)
+            return
+        self._here[key] = given
 
     def _next(self) -> GivenRow | None:
         try:

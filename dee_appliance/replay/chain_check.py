@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dee_appliance.kernel.e1.encoding import GENESIS_LEAF, leaf_hash
 from dee_appliance.replay.cause_check import CauseCheck
-from dee_appliance.replay.entry_form import Form, part, read_body, read_form
+from dee_appliance.replay.entry_form import Form, lenient, part, read_body, read_form
 from dee_appliance.replay.heads import Heads
 from dee_appliance.replay.ledger_check import OUTCOME, LedgerCheck
 from dee_appliance.replay.reading import PROGRESS_EVERY, last_entry, read_document, read_entries_around_damage
@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 UNKNOWN = -1
 """The length of a chain whose last link is in doubt: its next entry is taken as it is."""
 
-BRINGS_DOCUMENT = {("publish", "published"): "plan", ("policy", "set"): "policy", ("zones", "used"): "zones"}
+BRINGS_DOCUMENT = {
+    ("publish", "published"): "plan",
+    ("policy", "set"): "policy",
+    ("pack", "used"): "pack",
+    ("zones", "used"): "zones",
+}
 """Action and outcome of the entries after which a document is in use, and its kind."""
 
 
@@ -78,9 +83,11 @@ class ChainCheck:
         expected = 0
         with self._runs, self._contacts:
             for row in read_entries_around_damage(self._database, self._names, self._damaged):
-                if row.seq != expected:
+                stray = row.seq > expected and not _is_in_its_place(row)
+                if row.seq != expected and not stray:
                     self._gap(expected, row.seq)
-                expected = row.seq + 1
+                # A row behind a gap that says it is another one was put there: it does not show that what is between is gone.
+                expected = expected if stray else row.seq + 1
                 self._entry(row)
                 self.entries += 1
                 self.head = row.leaf
@@ -223,6 +230,11 @@ class ChainCheck:
         elif found.kind != kind or not 0 < found.seq <= form.cause:
             what = f"it came with input {found.seq} as a {found.kind}"
             self._findings.add("blob-mismatch", what, seq=seq, about=form.cause, document=digest)
+
+
+def _is_in_its_place(row: EntryRow) -> bool:
+    value = lenient(row.body)
+    return value is None or value.get("seq") == row.seq
 
 
 class _Link:

@@ -43,9 +43,12 @@ NEEDED = ("genesis", "input", "document", "given", "ledger", "audit")
 ALWAYS_UNCOVERED = (
     "the tables of state: run `dee verify --state`",
     "that the entries follow from the inputs: run `dee replay`",
-    "personal data in the vault, and the inbox",
+    "row numbers beside the log (of renderings, of marks, of the input that brought a document): run `dee replay`",
+    "marks of the ledger that say what became of a send: run `dee verify --state`",
+    "documents that no entry has put in force",
+    "personal data in the vault, the inbox, and its answers (table reply)",
     "tokens against double delivery (table seen)",
-    "renderings of sends that the gate did not let pass",
+    "renderings of sends that the gate did not let pass, and which words were seen in a message",
 )
 WITHOUT_TIP = "whether the end of the log was cut off, or all of it rewritten: no tip from outside the file was given"
 
@@ -72,7 +75,7 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def first(self) -> Finding | None:
-        """The finding nearest to the beginning of the log."""
+        """The finding to begin with: nearest to the beginning of the log, and not one that can follow from another."""
         return min(self.findings, key=_place, default=None)
 
     def error(self) -> EvidenceError | None:
@@ -237,5 +240,9 @@ def _report(
 ORDER: tuple[Kind, ...] = tuple(MEANING)
 
 
-def _place(finding: Finding) -> tuple[int, int]:
-    return (finding.seq if finding.seq is not None else -1, ORDER.index(finding.kind))
+CAN_FOLLOW: tuple[Kind, ...] = ("clock-backwards", "ledger-differs", "incomplete-run", "incomplete-contact", "given-extra")
+"""Findings that compare two places: what is wrong may be the other one, and then that has a finding of its own."""
+
+
+def _place(finding: Finding) -> tuple[bool, int, int]:
+    return (finding.kind in CAN_FOLLOW, finding.seq if finding.seq is not None else -1, ORDER.index(finding.kind))
