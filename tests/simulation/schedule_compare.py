@@ -82,9 +82,9 @@ def both_sides(folder: Path) -> tuple[Side, Side]:
     return plain, Side(variables=foreign, folder=folder, arguments=("--perturbed",))
 
 
-def compare(sides: tuple[Side, Side], first: int, count: int, *, steps: int = STEPS) -> Compared:
-    """Run these seeds on both sides at once."""
-    arguments = ("--first", str(first), "--count", str(count), "--steps", str(steps))
+def compare(sides: tuple[Side, Side], first: int, count: int, *, steps: int = STEPS, branches: int = 0) -> Compared:
+    """Run these seeds on both sides at once; with `branches` each goes on in that many ways, and those are compared."""
+    arguments = ("--first", str(first), "--count", str(count), "--steps", str(steps), "--branches", str(branches))
     processes = [side.start(*arguments) for side in sides]
     outputs = [process.communicate()[0] for process in processes]
     for process, side in zip(processes, sides, strict=True):
@@ -118,17 +118,17 @@ def _read(output: str) -> tuple[dict[str, str], dict[int, str], Counter[str]]:
     return world, seeds, tally
 
 
-def explain(sides: tuple[Side, Side], seed: int, *, steps: int = STEPS) -> str:
-    """Say how to see a failing seed again, with as few steps as still fail, and which tables differ then."""
+def explain(sides: tuple[Side, Side], seed: int, *, steps: int = STEPS, branches: int = 0) -> str:
+    """Say how to see a failing seed again, with as few steps as still fail, and which tables or branches differ then."""
     fewest, fails = 0, steps
     while fewest < fails:
         middle = (fewest + fails) // 2
-        found = compare(sides, seed, 1, steps=middle)
+        found = compare(sides, seed, 1, steps=middle, branches=branches)
         if found.differing or found.errors:
             fails = middle
         else:
             fewest = middle + 1
-    arguments = ("--first", str(seed), "--steps", str(fails), "--tables")
+    arguments = ("--first", str(seed), "--steps", str(fails), "--branches", str(branches), "--tables")
     outputs = [_read(side.start(*arguments).communicate()[0])[1].get(seed, "nothing") for side in sides]
     lines = [f"seed {seed} fails after {fails} of {steps} steps: {_tables(*outputs)}"]
     lines += [f"  {side.shown(*arguments)}" for side in sides]

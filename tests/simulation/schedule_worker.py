@@ -23,9 +23,9 @@ import msgspec
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from schedule_history import HashedShell, LeakyShell  # noqa: E402
+from schedule_history import HashedShell, History, LeakyShell  # noqa: E402
 from schedule_tally import tally_of  # noqa: E402 - found through the path set above
-from schedules import PLAIN, STEPS, digest_of, perturbed, run_schedule  # noqa: E402
+from schedules import BRANCH_STEPS, PLAIN, STEPS, digest_of, perturbed, run_branches, run_schedule  # noqa: E402
 
 
 def world() -> dict[str, str]:
@@ -45,6 +45,15 @@ def say(word: object, rest: str) -> None:
     sys.stdout.flush()
 
 
+def digests_of(history: History, given: argparse.Namespace, seed: int) -> dict[str, str]:
+    """Return a digest of each table, or of each branch."""
+    if not given.branches:
+        return digest_of(history.journal.database)
+    way = perturbed(seed) if given.perturbed else PLAIN
+    branches = run_branches(history, seed, given.branches, steps=BRANCH_STEPS, way=way)
+    return {f"branch {number}": digest for number, digest in enumerate(branches)}
+
+
 def main() -> None:
     """Run the seeds and print what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -53,6 +62,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--perturbed", action="store_true")
     parser.add_argument("--tables", action="store_true", help="print the digest of each table")
+    parser.add_argument("--branches", type=int, default=0, help="from where each history ends, this many ways to go on")
     parser.add_argument("--leaky", action="store_true", help="let something of this process into the file")
     given = parser.parse_args()
     shell = LeakyShell() if given.leaky else HashedShell()
@@ -64,7 +74,7 @@ def main() -> None:
             with run_schedule(
                 seed, steps=given.steps, way=perturbed(seed) if given.perturbed else PLAIN, shell=shell
             ) as history:
-                found = digest_of(history.journal.database)
+                found = digests_of(history, given, seed)
                 if not given.perturbed:
                     tally += tally_of(history)
         except Exception as error:  # noqa: BLE001 - whatever stops a schedule is what the caller wants to know

@@ -25,6 +25,7 @@ STATE_TABLES = (
     "touch", "breaker", "run_trail", "contact_trail", "ledger", "listed", "list_version", "given", "input", "audit",
 )  # fmt: skip
 STEPS = 70
+BRANCH_STEPS = 5
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +83,38 @@ def run_schedule(
             if way.reopen and number % way.reopen == 0:
                 history.journal = Journal(database, history.journal.shell)
         yield history
+
+
+def run_branches(history: History, seed: int, branches: int, *, steps: int, way: Way = PLAIN) -> Iterator[str]:
+    """Let a history go on in many other ways, each from where it is now, and give a digest of each.
+
+    A branch is drawn from its own seed and rolled back in the end, so that the next one begins where it did. The digest holds the
+    head of the log, hence every entry and every run head, and the small tables of state; the large ones follow from the entries,
+    as the comparison of whole histories shows.
+    """
+    for branch in range(branches):
+        kept = history.kept()
+        with suppress(_RolledBack), history.journal.database.transaction():
+            history.rng.seed(f"{seed}/{branch}")
+            for done in range(0, steps, way.batch):
+                _steps(history, min(way.batch, steps - done))
+                if way.reopen and done:
+                    history.journal = Journal(history.journal.database, history.journal.shell)
+            yield branch_digest(history)
+            raise _RolledBack
+        history.journal.reload()
+        history.restore(kept)
+
+
+BRANCH_TABLES = ("timer", "counter", "hold", "breaker", "setting")
+
+
+def branch_digest(history: History) -> str:
+    """Hash where a branch has led."""
+    database = history.journal.database
+    found: list[object] = [database.execute("SELECT seq, leaf FROM audit ORDER BY seq DESC LIMIT 1")]
+    found += [database.execute(f"SELECT * FROM {table} ORDER BY 1, 2") for table in BRANCH_TABLES]
+    return hashlib.sha256(msgspec.json.encode(found)).hexdigest()[:24]
 
 
 def _drop_indexes(database: Database) -> None:

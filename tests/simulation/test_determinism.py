@@ -11,7 +11,7 @@ from __future__ import annotations
 import pytest
 from schedule_compare import Compared, Side, both_sides, compare, explain
 from schedule_tally import LEAST
-from schedules import STATE_TABLES, digest_of, run_schedule
+from schedules import STATE_TABLES, digest_of, run_branches, run_schedule
 
 from dee_appliance.store.database import open_scratch
 
@@ -62,6 +62,29 @@ def test_what_leaks_from_a_process_into_the_file_is_found_and_its_history_made_s
     assert compare(pair, seed, 1, steps=steps - 1).differing == []
     assert "given, audit" in told
     assert told.count(f"--first {seed} --steps {steps}") == 2
+
+
+def test_every_way_in_which_a_history_goes_on_gives_the_same_bytes(sides: tuple[Side, Side]) -> None:
+    found = compare(sides, 200_000, 6, steps=25, branches=100)
+    assert (found.differing, found.errors) == ([], {}), [
+        explain(sides, seed, steps=25, branches=100) for seed in found.differing
+    ]
+
+
+def test_a_leak_in_one_way_to_go_on_is_found_and_named(sides: tuple[Side, Side]) -> None:
+    leaky = [Side(variables=one.variables, folder=one.folder, arguments=(*one.arguments, "--leaky")) for one in sides]
+    found = compare((leaky[0], leaky[1]), 200_000, 3, steps=2, branches=20)
+    assert found.differing
+    assert "branch " in explain((leaky[0], leaky[1]), found.differing[0], steps=2, branches=20)
+
+
+def test_branches_begin_where_the_history_ended_and_leave_nothing_behind() -> None:
+    with run_schedule(200_000, steps=25) as history:
+        before = digest_of(history.journal.database)
+        together = list(run_branches(history, 200_000, 12, steps=5))
+        assert digest_of(history.journal.database) == before
+        assert list(run_branches(history, 200_000, 12, steps=5)) == together
+    assert len(set(together)) > 8
 
 
 def test_the_digest_speaks_of_every_table_and_every_table_is_filled_by_some_history() -> None:
