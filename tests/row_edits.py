@@ -226,6 +226,20 @@ def a_rendering_belongs_to_another_send(connection: apsw.Connection) -> Told:
     return Told({"given-missing": 1}, {"seq": seq, "input": about}, seq, "(entry)")
 
 
+def a_rendering_has_one_field_more(connection: apsw.Connection) -> Told:
+    _, about = changed_given(connection, '"code":"ok",', '"code":"ok","colour":1,')
+    return Told({"given-changed": 1}, {"input": about})
+
+
+def a_send_has_two_renderings(connection: apsw.Connection) -> Told:
+    _, about, ordinal = dispatch_of_given(connection)
+    last = rows(connection, "SELECT max(ordinal) FROM given WHERE seq = ?", (about,))[0][0]
+    connection.execute(
+        "INSERT INTO given SELECT seq, ?, body FROM given WHERE seq = ? AND ordinal = ?", (last + 1, about, ordinal)
+    )
+    return Told({"given-extra": 1}, {"input": about}, entry_of_input(connection, about), "given")
+
+
 def a_rendering_is_gone(connection: apsw.Connection) -> Told:
     seq, about, ordinal = dispatch_of_given(connection)
     connection.execute("DELETE FROM given WHERE seq = ? AND ordinal = ?", (about, ordinal))
@@ -299,7 +313,7 @@ ROW_EDITS: list[Edit] = [
     a_policy_seems_to_have_come_later, a_document_changes_its_kind, the_length_of_a_message_is_changed,
     the_commitment_to_a_message_is_changed, the_template_of_a_message_is_changed,
     a_rendering_seems_to_have_failed, a_rendering_is_no_json, a_rendering_belongs_to_another_send,
-    a_rendering_is_gone, a_rendering_of_no_input, the_lineage_is_changed, the_epoch_is_changed,
+    a_rendering_has_one_field_more, a_send_has_two_renderings, a_rendering_is_gone, a_rendering_of_no_input, the_lineage_is_changed, the_epoch_is_changed,
     the_seed_is_changed, the_clock_is_changed, the_semantics_are_changed, a_mark_is_gone,
     a_mark_is_put_elsewhere, a_mark_is_invented,
 ]  # fmt: skip

@@ -37,6 +37,10 @@ SAID_OF_GIVEN: dict[str, object] = {
 """What an entry says of its rendering, with the value that stands for a field that the rendering leaves out."""
 
 
+GIVEN_KEYS = frozenset({*SAID_OF_GIVEN, "attempt", "features", "field", "send_key"})
+"""All that a rendering can say."""
+
+
 class CauseCheck:
     """The place in the queue while the log is read."""
 
@@ -202,6 +206,9 @@ class _GivenCursor:
         if given is None:
             self._findings.add("given-changed", f"row {row.ordinal} is not canonical JSON", about=row.seq)
             return
+        unknown = sorted(given.keys() - GIVEN_KEYS)
+        if unknown:
+            self._findings.add("given-changed", f"row {row.ordinal} has a field {unknown[0]}", about=row.seq)
         key = _key(given.get("send_key"), given.get("attempt"))
         if key in self._here:
             what = f"row {row.ordinal} is a second rendering of one send"

@@ -240,7 +240,13 @@ def _report(
 ORDER: tuple[Kind, ...] = tuple(MEANING)
 
 
-CAN_FOLLOW: tuple[Kind, ...] = ("clock-backwards", "ledger-differs", "incomplete-run", "incomplete-contact", "given-extra")
+CAN_FOLLOW: tuple[Kind, ...] = (
+    "clock-backwards",
+    "ledger-differs",
+    "incomplete-run",
+    "incomplete-contact",
+    "given-extra",
+)
 """Findings that compare two places: what is wrong may be the other one, and then that has a finding of its own."""
 
 
