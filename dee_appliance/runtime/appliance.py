@@ -23,6 +23,8 @@ from dee_appliance.runtime.loop import Loop, LoopLimits
 from dee_appliance.runtime.shell import LiveShell
 from dee_appliance.runtime.world import SimulatedWorld, parse_shares
 from dee_appliance.store.database import open_writer
+from dee_appliance.store.durable import sync_what_is_left
+from dee_appliance.store.header import wal_of
 from dee_appliance.store.journal import Journal, NoShell
 from dee_appliance.store.lock import LoopLock, holder
 from dee_appliance.store.sends_log import SendsLog
@@ -92,6 +94,7 @@ class Appliance:
         self.dispatcher: Dispatcher | None = None
         self.database = open_writer(path)
         try:
+            sync_what_is_left(wal_of(self.database.path))  # before the tip, or anybody, is told of what it holds
             self.journal = Journal(self.database, NoShell())
             self.simulated = rehearsal is not None or self.journal.genesis.clock == "simulated"
             self.clock: Clock = clock or (SetClock(self.journal.last_tick) if self.simulated else WallClock())

@@ -91,6 +91,24 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_what_is_left(wal: Path) -> None:
+    """Make durable what an earlier process may have left in a WAL unsynced when it was killed. Raises StorageFailed.
+
+    SQLite recovers such a commit and shows it, and a power cut would take it back. It keeps no lock on the WAL itself, so that
+    closing it here drops none.
+    """
+    try:
+        if wal.stat().st_size:
+            sync(wal)
+            sync(wal.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageFailed(
+            f"the file could not be written: {reason(error)}", where=str(wal), hint="check the disk"
+        ) from error
+
+
 def reason(error: OSError) -> str:
     """Return the operating system's words for an error."""
     return os.strerror(error.errno or 0)
