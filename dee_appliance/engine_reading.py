@@ -146,7 +146,7 @@ class EngineReading:
     def debug(
         self, run: str, *, untrusted: bool = False, progress: Callable[[int, int], None] | None = None
     ) -> Debugger:
-        """Replay the file once and walk one run forward and backward, input by input. Raises Refused for a run that is not there."""
+        """Replay the file once, and walk one run forward and backward, input by input. Raises Refused without such a run."""
         from dee_appliance.runtime.debugger import debug  # noqa: PLC0415 - slow, and only used here
 
         return debug(self.path, run, untrusted=untrusted, progress=progress)

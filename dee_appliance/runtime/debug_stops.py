@@ -1,7 +1,7 @@
 """Stops of one run: what each input that touched it met, saw, decided and wrote, taken down while the file is replayed.
 
-A stop is one input that touched the run: that wrote an entry of it, changed it or one of its attempts, or asked the gate about it.
-Each is put aside as bytes, about two kilobytes, so that memory grows with the run and not with the file.
+A stop is one input that touched the run: that wrote an entry of it, changed it or one of its attempts, or asked the gate about
+it. Each is put aside as bytes, about two kilobytes, so that memory grows with the run and not with the file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
 from dee_appliance.kernel.e1.rulebook import places_of
 from dee_appliance.kernel.e1.sending import verdict_on
 from dee_appliance.kernel.e1.turn import Turn

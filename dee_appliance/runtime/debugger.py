@@ -7,7 +7,9 @@ as a stop. After that nothing of the file is open, and a step in either directio
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from dee_appliance.errors import Divergence, Refused
 from dee_appliance.replay.reading import queries
@@ -27,6 +29,30 @@ SECRETS = ("secret",)
 """Fields of the vault that are nobody's to see."""
 
 
+BreakKind = Literal["step", "rule", "action", "watch"]
+
+
+class Break(msgspec.Struct, frozen=True):
+    """Where to stop: at a step, where a rule does not pass, at an action of the log, or where a value of the picture changes."""
+
+    kind: BreakKind
+    name: str
+
+    def fits(self, stop: Stop) -> bool:
+        """Tell whether to stop here. A watched name stands for all that begin with it."""
+        lines = (*stop.entries, *stop.beside)
+        match self.kind:
+            case "step":
+                return stop.step == self.name or any(line.step == self.name for line in lines)
+            case "action":
+                return any(line.action == self.name for line in lines)
+            case "watch":
+                return any(change.name.startswith(self.name) for change in (*stop.since, *stop.changes))
+            case "rule":
+                rungs = (rung for moment in stop.moments for rung in moment.gate)
+                return any(rung.rule == self.name and rung.verdict != "pass" for rung in rungs)
+
+
 class Debugger:
     """One run, standing at one of its stops; the first one to begin with. Stops are numbered from 1.
 
@@ -42,6 +68,7 @@ class Debugger:
         self._stops = recorded.stops
         self._untrusted = untrusted
         self._position = 1
+        self.breaks: list[Break] = []
 
     # ---- where it stands ----
 
@@ -128,6 +155,10 @@ class Debugger:
 
     def _to(self, number: int) -> Stop | None:
         return None if number == self._position else self.goto(number)
+
+    def proceed(self, *, backwards: bool = False) -> Stop | None:
+        """Go to the next stop at which one of `breaks` fits."""
+        return self.find(lambda stop: any(one.fits(stop) for one in self.breaks), backwards=backwards)
 
     def _count(self, value: Callable[[Stop], int], most: int) -> int:
         """How many stops have at most this value, which never falls from stop to stop."""
