@@ -111,8 +111,8 @@ class Follower(JournalFollower, Protocol):
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to replay. `untrusted`: somebody else made the file; `scratch`: the folder for what is thrown away.
 
-    `watcher` is told of every question to the gate, `follower` of every decision and input. `reverse_unordered` is for tests: rows
-    without an ORDER BY come the other way round.
+    `watcher` is told of every question to the gate, `follower` of every decision and input. `reverse_unordered` is for tests:
+    rows without an ORDER BY come the other way round.
     """
 
     untrusted: bool = False
