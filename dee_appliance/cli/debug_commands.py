@@ -146,8 +146,7 @@ class Prompt:
             if diverged is not None and stop.number == len(self._debugger):
                 lines += words.divergence_lines(diverged)
             return Answer(tuple(lines), {"moved": False, "stop": stop.number, "why": why})
-        record = {"moved": True, **msgspec.to_builtins(stop)}
-        record["stop"] = record.pop("number")
+        record = {"moved": True, "stop": stop.number, **msgspec.to_builtins(stop)}
         return Answer(tuple(words.where_lines(self._debugger, stop)), record)
 
     # ---- where to stop ----
@@ -208,9 +207,7 @@ class Prompt:
             words.diff_lines(stop, epoch),
         ):
             lines += ["", *part]
-        record = msgspec.to_builtins(stop)
-        record["stop"] = record.pop("number")
-        return Answer(tuple(lines), record)
+        return Answer(tuple(lines), {"stop": stop.number, **msgspec.to_builtins(stop)})
 
     def _part(self, part: str, stop: Stop) -> Answer:
         epoch = self._debugger.epoch
