@@ -105,7 +105,10 @@ class Follower(JournalFollower, Protocol):
         """Be told what will apply the inputs: the state is that of a new file."""
 
     def applied(self, row: InputRow, entries: tuple[Linked, ...], *, same: bool) -> None:
-        """Be told what an input wrote, as (seq, body, leaf); `same`: so far everything is as recorded. May flush the journal."""
+        """Be told what an input wrote, as (seq, body, leaf). May flush the journal.
+
+        The first input that is not the `same` as recorded is the last that is told.
+        """
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +181,7 @@ class Session:
         self.names: ReplayQueries = queries()
         self._options = options
         self._run = run
+        self._follower = options.follower
         self._run_bodies: list[str] = []
         self._recorded: Iterator[EntryRow] = read_entries(source, self.names)
         self._shell = RecordedShell(read_given(source, self.names), options.rerender)
@@ -286,11 +290,13 @@ class Session:
         self._stopped = bool(stuck) or enough
 
     def _follow(self, journal: Journal, row: InputRow, *, stuck: bool) -> None:
-        follower = self._options.follower
+        follower = self._follower
         if follower is None or stuck:
             return
         written = tuple(journal.chain.pending())
         journal.chain.flush()
+        if self._mismatch is not None:
+            self._follower = None  # what follows is not the past of this file
         follower.applied(row, written, same=self._mismatch is None)
 
     def _compare(self, seq: int, body: bytes, leaf: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from dee_appliance.errors import HostError
 from dee_appliance.kernel.e1.rulebook import places_of
 from dee_appliance.kernel.e1.sending import verdict_on
 from dee_appliance.kernel.e1.turn import Turn
@@ -175,11 +176,21 @@ class StopRecorder:
     def applied(self, row: InputRow, entries: tuple[Linked, ...], *, same: bool) -> None:
         """Put a stop aside if the input touched the run."""
         touched, self._touched = self._touched, []
-        if touched and not self._diverged:
+        self._diverged = not same
+        if not touched:
+            return
+        try:
             self._journal.flush()
             stop = self._stop(row, touched, entries, same=same)
+        except (HostError, MemoryError):
+            raise
+        except (
+            Exception
+        ):  # a changed record can hold values that no sentence has a place for; the divergence tells of them
+            if same:
+                raise
+        else:
             self.stops.append(zlib.compress(_encoder.encode(stop), COMPRESSION))
-        self._diverged = self._diverged or not same
 
     def _stop(self, row: InputRow, touched: list[_Touched], entries: tuple[Linked, ...], *, same: bool) -> Stop:
         decisions = [one.decided for one in touched]
