@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dee_appliance.replay.verify import VerifyReport
     from dee_appliance.runtime.clock import Clock
     from dee_appliance.runtime.compliance_report import ComplianceReport
+    from dee_appliance.runtime.debugger import Debugger
     from dee_appliance.runtime.reports_contact_export import ContactExport
     from dee_appliance.runtime.simulation import Simulated, SimulationOptions
     from dee_appliance.runtime.tz_table import ZonesReport
@@ -141,6 +142,14 @@ class EngineReading:
         from dee_appliance.replay.replay import replay  # noqa: PLC0415 - slow, and only used here
 
         return replay(self.path, run=run, progress=progress)
+
+    def debug(
+        self, run: str, *, untrusted: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> Debugger:
+        """Replay the file once, and walk one run forward and backward, input by input. Raises Refused without such a run."""
+        from dee_appliance.runtime.debugger import debug  # noqa: PLC0415 - slow, and only used here
+
+        return debug(self.path, run, untrusted=untrusted, progress=progress)
 
     def export(self, run: str) -> Export:
         """Take the evidence of one run out of the file: its entries, their inputs and the documents they name."""

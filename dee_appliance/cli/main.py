@@ -138,6 +138,7 @@ COMMANDS: Table = {
     "log": "log:log",
     "verify": "verify:verify",
     "replay": "replay:replay",
+    "debug": "debug:debug",
     "what-if": "what_if:what_if",
     "export": "export:export",
 }

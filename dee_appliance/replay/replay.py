@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -44,12 +44,14 @@ from dee_appliance.replay.verify import check_database
 from dee_appliance.store.database import Database, open_scratch
 from dee_appliance.store.header import size_or_zero
 from dee_appliance.store.journal import SEMANTICS, InputRow, Journal, JournalQueries, Watcher, write_genesis
+from dee_appliance.store.journal import Follower as JournalFollower
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dee_appliance.replay.reading import EntryRow
+    from dee_appliance.store.chain import Linked
 
 BATCH = 1_000
 """Entries after which the throw-away database commits: what a transaction undoes lies in memory."""
@@ -96,11 +98,24 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
         return Divergence(str(self.divergence), where=self.path, hint=hint)
 
 
+class Follower(JournalFollower, Protocol):
+    """Follows a replay input by input; the throw-away database then has the log as well."""
+
+    def begin(self, journal: Journal) -> None:
+        """Be told what will apply the inputs: the state is that of a new file."""
+
+    def applied(self, row: InputRow, entries: tuple[Linked, ...], *, same: bool) -> None:
+        """Be told what an input wrote, as (seq, body, leaf). May flush the journal.
+
+        The first input that is not the `same` as recorded is the last that is told.
+        """
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to replay. `untrusted`: somebody else made the file; `scratch`: the folder for what is thrown away.
 
-    `watcher` is told of every question to the gate. `reverse_unordered` is for tests: rows without an ORDER BY come the other way
-    round.
+    `watcher` is told of every question to the gate, `follower` of every decision and input. `reverse_unordered` is for tests:
+    rows without an ORDER BY come the other way round.
     """
 
     untrusted: bool = False
@@ -109,6 +124,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     out_of_time: Callable[[], bool] | None = None
     scratch: Path | None = None
     watcher: Watcher | None = None
+    follower: Follower | None = None
     reverse_unordered: bool = False
 
 
@@ -165,6 +181,7 @@ class Session:
         self.names: ReplayQueries = queries()
         self._options = options
         self._run = run
+        self._follower = options.follower
         self._run_bodies: list[str] = []
         self._recorded: Iterator[EntryRow] = read_entries(source, self.names)
         self._shell = RecordedShell(read_given(source, self.names), options.rerender)
@@ -208,7 +225,12 @@ class Session:
                 where=str(self.source.path),
                 hint="update DEE",
             )
-        journal = Journal(self.scratch, self._shell, keep_given=False, watcher=self._options.watcher)
+        options = self._options
+        journal = Journal(
+            self.scratch, self._shell, keep_given=False, watcher=options.watcher, follower=options.follower
+        )
+        if options.follower is not None:
+            options.follower.begin(journal)
         self._stopped = self._mismatch is not None
         return journal
 
@@ -253,6 +275,7 @@ class Session:
         entries = journal.chain.pending()
         for seq, body, leaf in entries:
             self._compare(seq, body.encode(), leaf)
+        self._follow(journal, row, stuck=bool(stuck))
         entries.clear()  # the throw-away database needs no log
         if stuck and self._mismatch is None:
             recorded = next(self._recorded, None)
@@ -265,6 +288,16 @@ class Session:
             )
         enough = self._mismatch is not None and self._run is None and len(self._later) >= WINDOW
         self._stopped = bool(stuck) or enough
+
+    def _follow(self, journal: Journal, row: InputRow, *, stuck: bool) -> None:
+        follower = self._follower
+        if follower is None or stuck:
+            return
+        written = tuple(journal.chain.pending())
+        journal.chain.flush()
+        if self._mismatch is not None:
+            self._follower = None  # what follows is not the past of this file
+        follower.applied(row, written, same=self._mismatch is None)
 
     def _compare(self, seq: int, body: bytes, leaf: bytes) -> None:
         if self._run is not None and self._run.encode() in body and (lenient(body) or {}).get("run") == self._run:

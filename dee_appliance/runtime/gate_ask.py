@@ -24,7 +24,7 @@ from dee_appliance.runtime.gate_needs import GateNeed, Refusal, gate_needs
 from dee_appliance.runtime.gate_words import Asked
 from dee_appliance.runtime.preview import prepare_unsent
 from dee_appliance.runtime.published import find_version
-from dee_appliance.runtime.reports_gate import GateReader, Rung, built_in, rules_in_use
+from dee_appliance.runtime.reports_gate import GateReader, Rung, rules_in_use
 from dee_appliance.runtime.reports_log import Log
 from dee_appliance.runtime.reports_next import hold_text, holds_of
 from dee_appliance.runtime.reports_view import Instant, Times, name_of, one_moment, times_of
@@ -227,13 +227,9 @@ class _Asking:
         rules = {rule.id: rule for rule in self._question.book.rules}
         zones = self._question.places.zones
         asked = Asked(tick=self._tick, saw=verdict.saw, policy=self._in_use.policy, zones=zones)
-        return tuple(
-            reader.rung(name, _verdict(answer), values, rules=rules, in_use=self._in_use, asked=asked)
-            if name in rules
-            else built_in(name, _verdict(answer), self._channel)
-            for name, answer, values in (*verdict.ladder, *verdict.rest)
-            if name != "send_by"  # only a step that was entered can be late
-        )
+        # Only a step that was entered can be late.
+        answers = [one for one in (*verdict.ladder, *verdict.rest) if one[0] != "send_by"]
+        return reader.rungs(answers, self._channel, rules=rules, in_use=self._in_use, asked=asked)
 
     def _needs(self, verdict: Verdict) -> tuple[GateNeed, ...]:
         rules = {rule.id: rule for rule in self._question.book.rules}
@@ -242,7 +238,7 @@ class _Asking:
             [
                 Refusal(rule=rules[name], values=values)
                 for name, answer, values in answers
-                if name in rules and _verdict(answer) == "deny"
+                if name in rules and answer not in ("pass", "hold")
             ],
             self._shared.facts,
             contact=self._contact.contact,
@@ -288,10 +284,6 @@ def _behind(holds: list[Hold], verdict: Verdict) -> _Now:
     ticks = [hold.until for hold in holds]
     last = None if None in ticks else max(tick for tick in (*ticks, verdict.until) if tick is not None)
     return _Now("hold", holds[0].reason, holds[0].reason, last)
-
-
-def _verdict(answer: str) -> Literal["pass", "hold", "deny"]:
-    return "pass" if answer == "pass" else "hold" if answer == "hold" else "deny"
 
 
 def _channel(asked: GateAsked, compiled: CompiledPlan | None) -> Channel:

@@ -41,9 +41,9 @@ class ViewQueries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View:
-    """One open file, read-only. A context manager."""
+    """One open file, read-only. A context manager. `state` is given by somebody who has it read already."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, state: State | None = None) -> None:
         self.database = database
         self._queries = load_queries(ViewQueries, "view")
         row = database.one(self._queries.select_file)
@@ -51,7 +51,7 @@ class View:
         self.lineage: bytes = row[0]
         self.epoch: int = row[1]
         self.simulated: bool = row[2] == "simulated"
-        self.state = State(database, self.lineage)
+        self.state = State(database, self.lineage) if state is None else state
         self.vault = Vault(database)
 
     @property

@@ -18,6 +18,8 @@ from dee_appliance.kernel.e1.rules.question import ADDRESS_OF
 from dee_appliance.runtime.gate_words import Asked, ConsentRelied, GateWords
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dee_appliance.kernel.e1.compiled import CompiledPlan
     from dee_appliance.kernel.e1.plan import Channel, Plan
     from dee_appliance.runtime.reading import View
@@ -101,11 +103,24 @@ class GateReader:
         tick = line.tick + self._view.epoch
         zones = _zones_asked(answers, rules) or self._zones_of(line)
         asked = Asked(tick=tick, saw=line.saw, policy=in_use.policy, zones=zones)
+        whole = [(str(one[0]), one[1], one[2] if len(one) > 2 else {}) for one in answers]
+        return self.rungs(whole, channel, rules=rules, in_use=in_use, asked=asked)
+
+    def rungs(
+        self,
+        answers: Iterable[tuple[str, str, dict[str, object]]],
+        channel: Channel,
+        *,
+        rules: dict[str, Rule],
+        in_use: RulesInUse,
+        asked: Asked,
+    ) -> tuple[Rung, ...]:
+        """Return answers of rules, as (rule, answer, values), in words."""
         return tuple(
-            self.rung(str(one[0]), one[1], one[2] if len(one) > 2 else {}, rules=rules, in_use=in_use, asked=asked)
-            if str(one[0]) in rules
-            else built_in(str(one[0]), one[1], channel)
-            for one in answers
+            self.rung(name, _verdict(answer), values, rules=rules, in_use=in_use, asked=asked)
+            if name in rules
+            else built_in(name, _verdict(answer), channel)
+            for name, answer, values in answers
         )
 
     def rung(
@@ -170,6 +185,10 @@ class GateReader:
         if changed and changed[-1] > line.seq:
             return ()
         return places_of(self._view.state.contact(line.contact)).zones
+
+
+def _verdict(answer: str) -> Literal["pass", "hold", "deny"]:
+    return "pass" if answer == "pass" else "hold" if answer == "hold" else "deny"
 
 
 def built_in(name: str, verdict: Literal["pass", "hold", "deny"], channel: Channel) -> Rung:

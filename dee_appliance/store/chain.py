@@ -28,13 +28,17 @@ class ChainQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_last_entry: str
 
 
+Linked = tuple[int, str, bytes]
+"""A linked entry: its seq, body and leaf."""
+
+
 class Chain:
     """The end of the audit chain of one open file, and the rows that are not written yet."""
 
     def __init__(self, database: Database, queries: ChainQueries) -> None:
         self._database = database
         self._queries = queries
-        self._rows: list[tuple[int, str, bytes]] = []
+        self._rows: list[Linked] = []
         self._run_trail: list[tuple[int, int]] = []
         self._contact_trail: list[tuple[str, int]] = []
         self.reload()
@@ -77,7 +81,7 @@ class Chain:
             self._contact_trail.append((entry.contact, seq))
         return seq
 
-    def pending(self) -> list[tuple[int, str, bytes]]:
+    def pending(self) -> list[Linked]:
         """Return the rows that are linked and not written yet: (seq, body, leaf)."""
         return self._rows
 

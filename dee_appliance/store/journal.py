@@ -132,6 +132,23 @@ class Watcher(Protocol):
         """Be told what was decided about a candidate. Must not change the state."""
 
 
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision about a contact with what it saw. `entry` is the seq of its first entry; `candidate` if the gate was asked."""
+
+    row: InputRow
+    entry: int
+    snapshot: Snapshot
+    decision: Decision
+    candidate: Candidate | None
+
+
+class Follower(Protocol):
+    """Looks at every decision about a contact before it is written: the state is as the decision saw it."""
+
+    def deciding(self, state: State, decided: Decided) -> None:
+        """Be told what an input decides. Must not change the state."""
+
+
 class NoShell:
     """A shell for callers that never pull: anything it is asked for is a mistake of the program."""
 
@@ -144,10 +161,17 @@ class Journal:
     """The queue, the chain and the state of one open file."""
 
     def __init__(
-        self, database: Database, shell: Shell, *, keep_given: bool = True, watcher: Watcher | None = None
+        self,
+        database: Database,
+        shell: Shell,
+        *,
+        keep_given: bool = True,
+        watcher: Watcher | None = None,
+        follower: Follower | None = None,
     ) -> None:
         self.database = database
         self._watcher = watcher
+        self._follower = follower
         self._queries = load_queries(JournalQueries, "journal")
         self.shell = shell
         self._keep_given = keep_given
@@ -295,6 +319,15 @@ class Journal:
             self.chain.append(nothing_to_do(row.tick, row.kind), cause.reference, None)
         return outcome
 
+    def _write(
+        self, row: InputRow, snapshot: Snapshot, decision: Decision, cause: Cause, candidate: Candidate | None = None
+    ) -> None:
+        if self._follower is not None:
+            entry = self.chain.next_seq
+            decided = Decided(row=row, entry=entry, snapshot=snapshot, decision=decision, candidate=candidate)
+            self._follower.deciding(self.state, decided)
+        self.state.apply(decision, snapshot, self.chain, cause)
+
     # ---- inputs about one contact ----
 
     def _contact(self, row: InputRow, value: ContactInput, cause: Cause) -> str:
@@ -305,7 +338,7 @@ class Journal:
             if digest is not None:
                 plans[""] = self.state.plan(digest)
         decision = decide(snapshot, value, plans, self.state.zones(), subject=subject)
-        self.state.apply(decision, snapshot, self.chain, cause)
+        self._write(row, snapshot, decision, cause)
         if decision.enrolment is not None:
             self._entered = next(run.run for run in decision.runs if run.no == snapshot.next_run_no)
         if decision.erase:
@@ -370,7 +403,7 @@ class Journal:
             return
         snapshot = self.state.snapshot(row.tick, run.contact, run_no=run_no)
         decision = decide_due(snapshot, run_no, self.state.plans_of(snapshot), self.state.zones())
-        self.state.apply(decision, snapshot, self.chain, cause)
+        self._write(row, snapshot, decision, cause)
 
     # ---- the dispatch pull ----
 
@@ -397,7 +430,8 @@ class Journal:
             needed[run.digest] = wanted
         shared = shared_for(self.state, book, wanted, snapshot.contact, attempt.channel, tick=row.tick)
         decision = decide_pull(snapshot, run.no, given, shared, plans=plans, zones=zones)
-        if self._watcher is not None:
+        candidate = None
+        if self._watcher is not None or self._follower is not None:
             candidate = Candidate(
                 row=row,
                 entry=self.chain.next_seq,
@@ -409,8 +443,9 @@ class Journal:
                 given=given,
                 shared=shared,
             )
+        if self._watcher is not None and candidate is not None:
             self._watcher.decided(self.state, candidate, decision)
-        self.state.apply(decision, snapshot, self.chain, cause)
+        self._write(row, snapshot, decision, cause, candidate)
         if decision.permit is not None:
             self.permits.append(decision.permit)
 

@@ -64,15 +64,7 @@ def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
             detail["field"] = given.field
         fail(turn, run, "render_failed", action=kind_of(step), outcome="not_rendered", detail=detail)
         return
-    question = question_of(turn, run, attempt, shared, units=_units(step, given), features=given.features)
-    stale = step.send_by_s is not None and turn.tick > attempt.entered + step.send_by_s
-    verdict = ask_gate(question, guests=shared.trial_guests, stale=stale)
-    saw: dict[str, object] = {**verdict.saw, "policy": shared.policy_entry, "units": question.units}
-    if verdict.rest:
-        saw["gate"] = _rungs(verdict.rest)
-    if shared.packs:
-        saw["packs"] = list(shared.packs)
-    verdict = replace(verdict, saw=saw)
+    verdict = verdict_on(turn, run, attempt, given, shared)
     if verdict.result == "allow":
         _dispatch(turn, run, attempt, verdict, given)
     elif verdict.result == "deny":
@@ -81,6 +73,20 @@ def pull(turn: Turn, run: Run, given: Given, shared: GateShared) -> None:
         _hold_queue(turn, verdict)
     else:
         _park(turn, run, attempt, verdict)
+
+
+def verdict_on(turn: Turn, run: Run, attempt: Attempt, given: Given, shared: GateShared) -> Verdict:
+    """Ask the whole gate about an intended send whose message was made."""
+    step = send_step(turn, run)
+    question = question_of(turn, run, attempt, shared, units=_units(step, given), features=given.features)
+    stale = step.send_by_s is not None and turn.tick > attempt.entered + step.send_by_s
+    verdict = ask_gate(question, guests=shared.trial_guests, stale=stale)
+    saw: dict[str, object] = {**verdict.saw, "policy": shared.policy_entry, "units": question.units}
+    if verdict.rest:
+        saw["gate"] = _rungs(verdict.rest)
+    if shared.packs:
+        saw["packs"] = list(shared.packs)
+    return replace(verdict, saw=saw)
 
 
 def question_of(
