@@ -1,6 +1,7 @@
 """Every state that a run can be in, each reached by a real story, and everything that can happen to it there.
 
-Rules a change must keep: a new status, block or attempt state needs a situation here, a new verb or happening a line in
+Verbs, choices and answers are taken from the kernel's closed lists, so that a new one has cells before it has anything else.
+Rules a change must keep: a new status, block or attempt state needs a situation here, a new happening of another kind a line in
 HAPPENINGS; the table of expectations then lacks cells, and its test says which.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 from kernel_builder import (
     DAY_S,
@@ -30,6 +32,7 @@ from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
 from dee_appliance.kernel.e1 import policy as policies
 
+TABLE = Path(__file__).parent / "golden" / "kernel_states.txt"
 TIER = {"tier": plans.AttributeDeclaration(kind="int")}
 EXITS = (leave('event("stop")', "stopped"), leave("contact.tier > 9", "rich"))
 """The second exit cannot be computed for a contact without a tier: that fails a run wherever it is."""
@@ -96,6 +99,26 @@ def asking() -> Story:
 def backing_off() -> Story:
     story = mailing()
     story.answer(story.sent(), "rejected", "transient")
+    return story
+
+
+def queued_again() -> Story:
+    """The second attempt, after a rejection."""
+    story = backing_off()
+    story.at(story.run().due or 0)
+    return story
+
+
+def in_flight_again() -> Story:
+    story = queued_again()
+    story.sent()
+    return story
+
+
+def unknown_again() -> Story:
+    """The second attempt, of a person who had it sent again, is unknown like the first."""
+    story = resolved("resend")
+    story.answer(story.sent(), "unknown")
     return story
 
 
@@ -179,6 +202,13 @@ def exited(start: Callable[[], Story]) -> Callable[[], Story]:
     return _then(start, lambda story: story.event("stop"))
 
 
+def exited_unknown() -> Story:
+    """The exit comes while the send is in flight, and nobody learns what became of it."""
+    story = exited(in_flight)()
+    _answer(story, "unknown")
+    return story
+
+
 def cancelled(start: Callable[[], Story]) -> Callable[[], Story]:
     return _then(start, lambda story: story.verb("cancel"))
 
@@ -188,6 +218,8 @@ SITUATIONS: dict[str, Callable[[], Story]] = {
     "ACTIVE, in the queue": mailing,
     "ACTIVE, in flight": in_flight,
     "ACTIVE, in a call": in_a_call,
+    "ACTIVE, second attempt in the queue": queued_again,
+    "ACTIVE, second attempt in flight": in_flight_again,
     "WAITING, wait": waiting,
     "WAITING, task": asking,
     "WAITING, for the next attempt": backing_off,
@@ -211,12 +243,14 @@ SITUATIONS: dict[str, Callable[[], Story]] = {
     "FAILED, rejected": rejected,
     "FAILED, denied": denied,
     "FAILED, outcome unknown": unknown,
+    "FAILED, second attempt unknown": unknown_again,
     "FAILED, confirmed": lambda: resolved("delivered"),
     "FAILED, not sent": lambda: resolved("not-delivered"),
     "FAILED, abandoned": lambda: resolved("abandoned"),
     "COMPLETED": exited(waiting),
     "COMPLETED, in flight": exited(in_flight),
     "COMPLETED, in a call": exited(in_a_call),
+    "COMPLETED, outcome unknown": exited_unknown,
     "CANCELLED": cancelled(mailing),
     "CANCELLED, in flight": cancelled(in_flight),
     "CANCELLED, in a call": cancelled(in_a_call),
@@ -227,23 +261,23 @@ SITUATIONS: dict[str, Callable[[], Story]] = {
 # -- what can happen -----------------------------------------------------------------------------------------------------
 
 
-def _answer(story: Story, outcome: str, kind: str = "none") -> None:
-    sent = _send_of(story)
-    assert sent is not None
+def _answer(story: Story, outcome: str, kind: str = "none", earlier: int = 0) -> None:
+    """The answer about the newest attempt, about one so many before it, or about a send that nobody knows."""
+    key, attempt = send_of(story) or ("none", 1)
     story.raw(
         "attempt.answered",
-        f'{{"send_key":"{sent[0]}","attempt":{sent[1]},"outcome":"{outcome}","kind":"{kind}"}}',
+        f'{{"send_key":"{key}","attempt":{attempt - earlier},"outcome":"{outcome}","kind":"{kind}"}}',
     )
 
 
-def _send_of(story: Story) -> tuple[str, int] | None:
+def send_of(story: Story) -> tuple[str, int] | None:
     """Send key and attempt of the newest attempt of the run, None if there is none."""
     rows = story.journal.database.execute("SELECT send_key, attempt FROM attempt ORDER BY attempt_no DESC LIMIT 1")
     return (rows[0][0], rows[0][1]) if rows else None
 
 
 def _told(story: Story, name: str) -> None:
-    sent = _send_of(story)
+    sent = send_of(story)
     assert sent is not None
     story.admit(inputs.Event(name=name, send_key=sent[0]))
 
@@ -259,26 +293,46 @@ def _word_of_provider(story: Story) -> None:
 
 
 Happening = Callable[[Story], object]
+VERBS: tuple[str, ...] = get_args(get_type_hints(inputs.Verb)["verb"])
+CHOICES: tuple[str, ...] = get_args(get_type_hints(inputs.Verb)["choice"])
+OUTCOMES: tuple[str, ...] = get_args(get_type_hints(inputs.Answered)["outcome"])
+KINDS: tuple[str, ...] = get_args(get_type_hints(inputs.Answered)["kind"])
+
+
+def _operator(verb: str, choice: str = "") -> Happening:
+    return lambda story: story.verb(verb, choice)
+
+
+def _answered(outcome: str, kind: str = "none", earlier: int = 0) -> Happening:
+    return lambda story: _answer(story, outcome, kind, earlier)
+
+
+OPERATOR: dict[str, Happening] = {
+    **{verb: _operator(verb) for verb in VERBS},
+    **{f"resolve --as {choice}": _operator("resolve", choice) for choice in CHOICES if choice},
+}
+"""What an operator can do. `resolve` alone does not say as what."""
+
+ANSWERS: dict[str, Happening] = {
+    **{f"answer {outcome}": _answered(outcome) for outcome in OUTCOMES},
+    **{f"answer rejected, {kind}": _answered("rejected", kind) for kind in KINDS if kind != "none"},
+}
+"""What can be said of the newest attempt."""
+
+LATE: dict[str, Happening] = {f"late answer {outcome}": _answered(outcome, earlier=1) for outcome in OUTCOMES}
+"""What can be said of the attempt before it."""
+
 HAPPENINGS: dict[str, Happening] = {
-    "pause": lambda story: story.verb("pause"),
-    "resume": lambda story: story.verb("resume"),
-    "cancel": lambda story: story.verb("cancel"),
-    "retry": lambda story: story.verb("retry"),
-    "skip": lambda story: story.verb("skip"),
-    "resolve --as delivered": lambda story: story.verb("resolve", "delivered"),
-    "resolve --as not-delivered": lambda story: story.verb("resolve", "not-delivered"),
-    "resolve --as resend": lambda story: story.verb("resolve", "resend"),
-    "resolve --as abandoned": lambda story: story.verb("resolve", "abandoned"),
+    **OPERATOR,
     "timer": _timer,
     "pull": lambda story: (story.pull(), story.pull("voice")),
     "task outcome": lambda story: story.admit(inputs.TaskDone(run=story.run().run, outcome="yes")),
-    "answer accepted": lambda story: _answer(story, "accepted"),
-    "answer rejected, transient": lambda story: _answer(story, "rejected", "transient"),
-    "answer rejected, permanent": lambda story: _answer(story, "rejected", "permanent"),
-    "answer unknown": lambda story: _answer(story, "unknown"),
+    **ANSWERS,
+    **LATE,
     "event: the provider had it": _word_of_provider,
     "event: outcome of a call": lambda story: _told(story, "call.answered"),
     "event: nothing to do with it": lambda story: story.event("visit"),
+    "event: an opt-out": lambda story: story.event("email.unsubscribed"),
     "event: an exit": lambda story: story.event("stop"),
     "contact: a condition fails": lambda story: story.put(),
     "contact: erased": lambda story: story.admit(inputs.ContactErase(contact=contact_id(0))),
@@ -287,11 +341,13 @@ HAPPENINGS: dict[str, Happening] = {
 
 
 def possible(story: Story, happening: str) -> bool:
-    """Tell whether it can happen at all: a timer needs to be set, an answer to be of something, a call to be a call."""
+    """Tell whether it can happen at all: a timer needs to be set, an event of a send a send, a late answer an earlier attempt."""
     if happening == "timer":
         return story.run().due is not None
-    if happening.startswith("answer") or happening in ("event: the provider had it", "event: outcome of a call"):
-        return _send_of(story) is not None
+    if happening in ("event: the provider had it", "event: outcome of a call"):
+        return send_of(story) is not None
+    if happening in LATE:
+        return (send_of(story) or ("", 0))[1] > 1
     return True
 
 
@@ -313,7 +369,7 @@ def outcome_of(story: Story, happening: str) -> str:
 
 def _shown(story: Story) -> str:
     run = story.run()
-    attempt = f" {story.attempt().state}#{story.attempt().attempt}" if _send_of(story) else ""
+    attempt = f" {story.attempt().state}#{story.attempt().attempt}" if send_of(story) else ""
     reason = f"({run.reason})" if run.status in ("COMPLETED", "FAILED", "CANCELLED", "HELD") else f"({run.block})"
     if run.status == "PAUSED":
         reason = f"({run.paused_block}{' -> ' + run.resume_to if run.resume_to else ''})"
@@ -339,4 +395,4 @@ LEGEND = """\
 # Written by `python tests/kernel_situations.py`."""
 
 if __name__ == "__main__":
-    (Path(__file__).parent / "golden" / "kernel_states.txt").write_text(table(), encoding="utf-8")
+    TABLE.write_text(table(), encoding="utf-8")
