@@ -150,9 +150,9 @@ def read_genesis(database: Database) -> Genesis:
     return Genesis(lineage=row[0], epoch=row[1], semantics=row[2], clock=row[3], seed=row[4])
 
 
-def read_entries(database: Database, names: ReplayQueries) -> Iterator[EntryRow]:
+def read_entries(database: Database, names: ReplayQueries, first: int = _NO_NUMBER) -> Iterator[EntryRow]:
     """Give the log in its order. Raises EvidenceError at a damaged page."""
-    for seq, body, leaf in _rising(database, names.select_entries, _NO_NUMBER):
+    for seq, body, leaf in _rising(database, names.select_entries, first):
         yield EntryRow(seq, _bytes(body), _bytes(leaf))
 
 

@@ -12,19 +12,30 @@ forbid the import).
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
-from dee_appliance.errors import Divergence, HostError, Refused
+from dee_appliance.errors import Divergence, EvidenceError, HostError, Refused
 from dee_appliance.kernel.e1.encoding import document_digest
 from dee_appliance.replay.chain_check import pinned_documents
+from dee_appliance.replay.cause import MEANING, NEXT
 from dee_appliance.replay.difference import ABSENT
-from dee_appliance.replay.divergence import WINDOW, FirstDivergence, Mismatch, describe
+from dee_appliance.replay.divergence import (
+    CONTEXT,
+    WINDOW,
+    FirstDivergence,
+    Mismatch,
+    Surroundings,
+    caused_by,
+    describe,
+)
 from dee_appliance.replay.entry_form import lenient, part
 from dee_appliance.replay.finding import Finding, Findings
 from dee_appliance.replay.reading import (
@@ -33,6 +44,7 @@ from dee_appliance.replay.reading import (
     last_input,
     open_evidence,
     queries,
+    read_document,
     read_documents,
     read_entries,
     read_genesis,
@@ -45,6 +57,7 @@ from dee_appliance.store.database import Database, open_scratch
 from dee_appliance.store.header import size_or_zero
 from dee_appliance.store.journal import SEMANTICS, InputRow, Journal, JournalQueries, Watcher, write_genesis
 from dee_appliance.store.queries import load_queries
+from dee_appliance.store.tip import Tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,19 +101,15 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
         """Return what to raise when a replay must be the same, None when it is."""
         if self.divergence is None:
             return None
-        hint = (
-            "run `dee verify`"
-            if self.divergence.cause == "tampering"
-            else "keep the file; compare versions and documents"
-        )
-        return Divergence(str(self.divergence), where=self.path, hint=hint)
+        return Divergence(str(self.divergence), where=self.path, hint=self.divergence.next)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to replay. `untrusted`: somebody else made the file; `scratch`: the folder for what is thrown away.
 
     `watcher` is told of every question to the gate. `reverse_unordered` is for tests: rows without an ORDER BY come the other way
-    round.
+    round. `tip` is what is remembered of the log outside the file: it tells a log that was written anew from another engine.
+    `twice`: blame the engine only when a second replay gives the same.
     """
 
     untrusted: bool = False
@@ -110,6 +119,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     scratch: Path | None = None
     watcher: Watcher | None = None
     reverse_unordered: bool = False
+    tip: Tip | None = None
+    twice: bool = True
 
 
 DEFAULT = Options()
@@ -124,7 +135,23 @@ def replay(
     DEE made it, EvidenceError when it is damaged.
     """
     with replayed(path, run=run, progress=progress, options=options) as session:
-        return session.report()
+        report = session.report()
+        if options.twice and report.divergence is not None and report.divergence.cause == "engine":
+            return _asked_again(report, session, options)
+        return report
+
+
+def _asked_again(report: ReplayReport, first: Session, options: Options) -> ReplayReport:
+    """Replay once more, unordered rows the other way round: a machine that gives two answers is itself the cause."""
+    other = replace(options, reverse_unordered=not options.reverse_unordered, rerender=None, watcher=None)
+    with _scratch(size_or_zero(first.source.path), other) as scratch:
+        second = Session(first.source, scratch, run=None, options=other)
+        second.play(None)
+        if second.mismatch == first.mismatch:
+            return report
+    assert report.divergence is not None
+    cause = replace(report.divergence, cause="runtime", what=MEANING["runtime"], next=NEXT["runtime"])
+    return replace(report, divergence=cause)
 
 
 @contextmanager
@@ -168,8 +195,9 @@ class Session:
         self._run_bodies: list[str] = []
         self._recorded: Iterator[EntryRow] = read_entries(source, self.names)
         self._shell = RecordedShell(read_given(source, self.names), options.rerender)
-        self._mismatch: Mismatch | None = None
+        self.mismatch: Mismatch | None = None
         self._stopped = False
+        self._before: deque[bytes] = deque(maxlen=CONTEXT)
         self._later: list[bytes] = []
         self._changed_documents: list[tuple[int, str, str]] = []
         self._entries = 0
@@ -192,7 +220,7 @@ class Session:
             journal.take_permits()  # nothing is ever sent from here
         if progress is not None:
             progress(self._inputs, total)
-        if self._mismatch is None:
+        if self.mismatch is None:
             self._end()
 
     def _begin(self) -> Journal:
@@ -202,14 +230,14 @@ class Session:
             self._copy_documents()
         first = self.scratch.execute(self.names.select_entry, (0,))[0]
         self._compare(first[0], first[1], first[2])
-        if self._mismatch is None and genesis.semantics != SEMANTICS:
+        if self.mismatch is None and genesis.semantics != SEMANTICS:
             raise HostError(
                 f"the file was decided by semantics {genesis.semantics}, which this version does not have",
                 where=str(self.source.path),
                 hint="update DEE",
             )
         journal = Journal(self.scratch, self._shell, keep_given=False, watcher=self._options.watcher)
-        self._stopped = self._mismatch is not None
+        self._stopped = self.mismatch is not None
         return journal
 
     def _copy_documents(self) -> None:
@@ -254,31 +282,32 @@ class Session:
         for seq, body, leaf in entries:
             self._compare(seq, body.encode(), leaf)
         entries.clear()  # the throw-away database needs no log
-        if stuck and self._mismatch is None:
+        if stuck and self.mismatch is None:
             recorded = next(self._recorded, None)
-            self._mismatch = Mismatch(
+            self.mismatch = Mismatch(
                 seq=journal.chain.next_seq,
                 recorded=None if recorded is None else recorded.body,
                 replayed=None,
                 input=row.seq,
                 stuck=stuck,
             )
-        enough = self._mismatch is not None and self._run is None and len(self._later) >= WINDOW
+        enough = self.mismatch is not None and self._run is None and len(self._later) >= WINDOW
         self._stopped = bool(stuck) or enough
 
     def _compare(self, seq: int, body: bytes, leaf: bytes) -> None:
         if self._run is not None and self._run.encode() in body and (lenient(body) or {}).get("run") == self._run:
             self._run_bodies.append(body.decode())
-        if self._mismatch is not None:
+        if self.mismatch is not None:
             if len(self._later) < WINDOW:
                 self._later.append(body)
             return
         recorded = next(self._recorded, None)
         if recorded is not None and recorded.seq == seq and recorded.body == body and recorded.leaf == leaf:
             self._entries += 1
+            self._before.append(body)
             return
         there = recorded is not None and recorded.seq == seq
-        self._mismatch = Mismatch(
+        self.mismatch = Mismatch(
             seq=seq,
             recorded=recorded.body if there and recorded is not None else None,
             replayed=body,
@@ -290,7 +319,7 @@ class Session:
         self._shell.end()
         extra = next(self._recorded, None)
         if extra is not None:
-            self._mismatch = Mismatch(seq=extra.seq, recorded=extra.body, replayed=None)
+            self.mismatch = Mismatch(seq=extra.seq, recorded=extra.body, replayed=None)
 
     # ---- the report -------------------------------------------------------------------------------------------------
 
@@ -304,18 +333,23 @@ class Session:
             inputs=self._inputs,
             documents=self._documents,
             given=self._shell.used,
-            heads=self._heads() if self._options.heads and self._mismatch is None else {},
+            heads=self._heads() if self._options.heads and self.mismatch is None else {},
             divergence=divergence,
             renderer=self._shell.report(),
             run=None if self._run is None else self._trace(self._run),
         )
 
     def _divergence(self) -> FirstDivergence | None:
-        mismatch = self._mismatch
+        mismatch = self.mismatch
         if mismatch is not None:
-            following = self.source.stream(self.names.select_entries, (mismatch.seq + 1,))
-            later = [row[1] for row in islice(following, WINDOW)]
-            return describe(mismatch, self._findings(), later, self._later)
+            around = Surroundings(
+                before=tuple(self._before),
+                later_recorded=self._following(mismatch.seq),
+                later_replayed=self._later,
+                document=self._document,
+                input=self._input,
+            )
+            return describe(mismatch, self._findings(), around)
         if self._changed_documents:
             brought, digest, computed = min(self._changed_documents)
             return self._silent(brought, "document", digest, computed)
@@ -324,9 +358,26 @@ class Session:
             return self._silent(brought, "given", ABSENT, f"rendering {ordinal} of input {brought}")
         return None
 
+    def _following(self, seq: int) -> list[bytes]:
+        """Bodies after an entry, as far as a damaged page does not hide them."""
+        found: list[bytes] = []
+        with suppress(EvidenceError):
+            found.extend(row.body for row in islice(read_entries(self.source, self.names, seq + 1), WINDOW))
+        return found
+
+    def _document(self, digest: str) -> dict[str, object] | None:
+        row = read_document(self.source, self.names, digest)
+        return None if row is None else lenient(row.body)
+
+    def _input(self, seq: int) -> InputRow | None:
+        with suppress(EvidenceError):
+            row = next(read_inputs(self.source, self.names, seq), None)
+            return row if row is not None and row.seq == seq else None
+        return None
+
     def _findings(self) -> list[Finding]:
         findings = Findings()
-        check_database(self.source, findings, tip=None, scratch=self._options.scratch)
+        check_database(self.source, findings, tip=self._options.tip, scratch=self._options.scratch)
         return findings.kept
 
     def _silent(self, brought: int, field: str, expected: str, actual: str) -> FirstDivergence:
@@ -357,6 +408,8 @@ class Session:
             recorded=None,
             replayed=None,
             evidence=tuple(evidence),
+            caused_by=caused_by(self._input(brought)),
+            next=NEXT["tampering"],
         )
 
     def _heads(self) -> dict[str, tuple[int, str]]:
