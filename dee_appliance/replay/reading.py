@@ -11,22 +11,25 @@ connections opened here cannot read the vault. Nothing is held in memory that gr
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from dee_appliance.errors import EvidenceError
-from dee_appliance.store.database import open_reader
+from dee_appliance.store.database import open_reader, open_scratch
 from dee_appliance.store.header import require_ours, size_or_zero, wal_of
 from dee_appliance.store.journal import Genesis, InputRow, JournalQueries
 from dee_appliance.store.lock import holder
 from dee_appliance.store.queries import load_queries
+from dee_appliance.store.row_copy import copy_rows
 from dee_appliance.store.untrusted import open_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from dee_appliance.store.database import Database, Row
 
@@ -128,6 +131,22 @@ def open_evidence(
         database.close()
         raise
     return database
+
+
+@contextmanager
+def open_rows(
+    path: Path, *, out_of_time: Callable[[], bool] | None = None, scratch: Path | None = None
+) -> Iterator[Database]:
+    """Give a fresh database with the rows of somebody else's file that verify and replay read, and nothing else of it.
+
+    Their file is copied, examined and closed again before the first row is looked at. Raises as `open_evidence`.
+    """
+    with tempfile.TemporaryDirectory(prefix="dee-", dir=scratch) as folder:
+        with open_scratch(Path(folder) / "rows.db") as rows:
+            with open_untrusted(path, out_of_time=out_of_time, scratch=scratch) as database:
+                copy_rows(database, rows)
+            rows.path = path
+            yield rows
 
 
 def _require_whole(database: Database) -> None:

@@ -43,6 +43,7 @@ from dee_appliance.replay.reading import (
     ReplayQueries,
     last_input,
     open_evidence,
+    open_rows,
     queries,
     read_document,
     read_documents,
@@ -134,7 +135,9 @@ def replay(
     `progress` is told inputs done and in all. Raises Refused when it is not a DEE file or has no such run, HostError when a newer
     DEE made it, EvidenceError when it is damaged.
     """
-    with replayed(path, run=run, progress=progress, options=options) as session:
+    with _opened(path, options) as source, _scratch(size_or_zero(path), options) as scratch:
+        session = Session(source, scratch, run=run, options=options)
+        session.play(progress)
         report = session.report()
         if options.twice and report.divergence is not None and report.divergence.cause == "engine":
             return _asked_again(report, session, options)
@@ -152,6 +155,17 @@ def _asked_again(report: ReplayReport, first: Session, options: Options) -> Repl
     assert report.divergence is not None
     cause = replace(report.divergence, cause="runtime", what=MEANING["runtime"], next=NEXT["runtime"])
     return replace(report, divergence=cause)
+
+
+@contextmanager
+def _opened(path: Path, options: Options) -> Iterator[Database]:
+    """Give what a replay reads: of somebody else's file only its rows, in a database of our own making."""
+    if options.untrusted:
+        with open_rows(path, out_of_time=options.out_of_time, scratch=options.scratch) as rows:
+            yield rows
+    else:
+        with open_evidence(path, out_of_time=options.out_of_time, scratch=options.scratch) as database:
+            yield database
 
 
 @contextmanager
