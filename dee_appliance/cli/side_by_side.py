@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dee_appliance.cli.output import clean
+from dee_appliance.replay.cause import MEANING
 from dee_appliance.replay.difference import ABSENT
 from dee_appliance.replay.entry_form import lenient, part
 
@@ -40,7 +42,7 @@ def side_by_side(found: FirstDivergence, epoch: int = 0) -> list[str]:
     lines.append(f"  field     {cut(found.field, WIDTH - 12)}")
     lines += _before(found, epoch)
     lines += ["", *_columns(found), ""]
-    lines += _told("cause", f"{found.cause}: {found.what}")
+    lines += _told("cause", f"{found.cause}: {MEANING[found.cause] if found.evidence else found.what}")
     for evidence in found.evidence[:ROWS]:
         lines += _told("evidence", str(evidence))
     lines += _told("next", found.next)
@@ -48,7 +50,8 @@ def side_by_side(found: FirstDivergence, epoch: int = 0) -> list[str]:
 
 
 def cut(text: str, width: int) -> str:
-    """Return a text in at most so many characters: what is too much is taken out of its middle."""
+    """Return a text as one safe line of at most so many characters: what is too much is taken out of its middle."""
+    text = clean(text)
     if len(text) <= width:
         return text
     left = (width - 1) // 2
@@ -56,7 +59,7 @@ def cut(text: str, width: int) -> str:
 
 
 def _told(word: str, text: str) -> list[str]:
-    parts = wrap(text, WIDTH - 12, break_on_hyphens=False) or [""]
+    parts = wrap(clean(text), WIDTH - 12, break_on_hyphens=False) or [""]
     return [f"  {word:<9} {parts[0]}", *(f"  {'':<9} {one}" for one in parts[1:])]
 
 
@@ -91,6 +94,8 @@ def _columns(found: FirstDivergence) -> Iterator[str]:
     kept = _chosen(found, recorded, replayed)
     for path in kept[:ROWS]:
         before, after = recorded.get(path, ABSENT), replayed.get(path, ABSENT)
+        if path == found.field and before == after:  # they differ in their type
+            before, after = repr(found.expected), repr(found.actual)
         yield _row(">" if path == found.field else "*" if before != after else " ", path, before, after)
     if len(kept) > ROWS:
         yield f"  … and {len(kept) - ROWS} more fields that differ"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from dee_appliance.errors import DeeError, EvidenceError, HostError
+from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,9 @@ READ_BYTES = 1 << 20
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 GRACE_S = 5
 """Between the signal that ends a child which took too long, and the one that nothing survives."""
+
+
+KINDS: dict[str, type[DeeError]] = {"EvidenceError": EvidenceError, "HostError": HostError, "Refused": Refused}
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,14 +61,13 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
     def error(self) -> DeeError:
         """Return it as an error of this process."""
-        kind = {"EvidenceError": EvidenceError, "HostError": HostError}.get(self.code, DeeError)
-        return kind(self.what, where=self.where, hint=self.hint)
+        return KINDS.get(self.code, DeeError)(self.what, where=self.where, hint=self.hint)
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one piece of work: its result as JSON, or why there is none."""
+    """What became of one piece of work: its result as JSON, which counts unless there is a failure."""
 
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
     failure: Failure | None = None
 
 
@@ -197,7 +199,7 @@ def _done(work: Work, where: str, limits: Limits, pipe: int) -> Done:
         apply_limits(limits)
         return Done(result=work(lambda done, total: _send(pipe, _Frame("progress", done, total))))
     except DeeError as error:
-        kind = next(one for one in (EvidenceError, HostError, DeeError) if isinstance(error, one)).__name__
+        kind = next((name for name, one in KINDS.items() if isinstance(error, one)), "DeeError")
         return Done(failure=_failure(kind, error.what, error.where or where, error.hint, error.exit_code))
     except MemoryError:
         megabytes = (limits.memory_bytes or 0) >> 20

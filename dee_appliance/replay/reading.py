@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Told how many entries (or inputs) are done, and how many there are."""
+
+ReadFrom = Literal["the file", "a private copy", "a private copy with its write-ahead log"]
 
 PROGRESS_EVERY = 2_000
 ATTEMPTS_TO_SKIP = 40
@@ -61,6 +63,7 @@ class ReplayQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_run_counts: str
     select_enrolment_sum: str
     select_run_bodies: str
+    select_runs_by_name: str
     select_head: str
     select_any_head: str
     insert_head: str
@@ -105,6 +108,13 @@ def is_busy(path: Path) -> bool:
     return size_or_zero(wal_of(path)) > 0 or holder(path) is not None
 
 
+def how_read(path: Path, *, untrusted: bool) -> ReadFrom:
+    """Say what is read when a file is opened as evidence now."""
+    if size_or_zero(wal_of(path)) > 0:
+        return "a private copy with its write-ahead log"
+    return "a private copy" if untrusted or is_busy(path) else "the file"
+
+
 def open_evidence(
     path: Path,
     *,
@@ -141,12 +151,11 @@ def open_rows(
 
     Their file is copied, examined and closed again before the first row is looked at. Raises as `open_evidence`.
     """
-    with tempfile.TemporaryDirectory(prefix="dee-", dir=scratch) as folder:
-        with open_scratch(Path(folder) / "rows.db") as rows:
-            with open_untrusted(path, out_of_time=out_of_time, scratch=scratch) as database:
-                copy_rows(database, rows)
-            rows.path = path
-            yield rows
+    with tempfile.TemporaryDirectory(prefix="dee-", dir=scratch) as folder, open_scratch(Path(folder) / "rows.db") as rows:
+        with open_untrusted(path, out_of_time=out_of_time, scratch=scratch) as database:
+            copy_rows(database, rows)
+        rows.path = path
+        yield rows
 
 
 def _require_whole(database: Database) -> None:

@@ -24,8 +24,8 @@ from msgspec.structs import replace
 
 from dee_appliance.errors import Divergence, EvidenceError, HostError, Refused
 from dee_appliance.kernel.e1.encoding import document_digest
-from dee_appliance.replay.chain_check import pinned_documents
 from dee_appliance.replay.cause import MEANING, NEXT
+from dee_appliance.replay.chain_check import pinned_documents
 from dee_appliance.replay.difference import ABSENT
 from dee_appliance.replay.divergence import (
     CONTEXT,
@@ -40,7 +40,9 @@ from dee_appliance.replay.entry_form import lenient, part
 from dee_appliance.replay.finding import Finding, Findings
 from dee_appliance.replay.reading import (
     Progress,
+    ReadFrom,
     ReplayQueries,
+    how_read,
     last_input,
     open_evidence,
     open_rows,
@@ -53,6 +55,7 @@ from dee_appliance.replay.reading import (
     read_inputs,
 )
 from dee_appliance.replay.recorded_shell import RecordedShell, RendererReport, Rerender
+from dee_appliance.replay.run_heads import write_heads
 from dee_appliance.replay.verify import check_database
 from dee_appliance.store.database import Database, open_scratch
 from dee_appliance.store.header import size_or_zero
@@ -74,6 +77,12 @@ IN_MEMORY_BYTES = 32 << 20
 PROGRESS_EVERY = 500
 
 
+ALWAYS_UNCOVERED = (
+    "the tables of state: run `dee verify --state`",
+    "whether the end of the log was cut off with its inputs, or all of it rewritten: run `dee verify`, which knows the tip",
+)
+
+
 class RunTrace(msgspec.Struct, frozen=True, kw_only=True):
     """The entries of one run on both sides, as bodies in the order of the log."""
 
@@ -84,10 +93,13 @@ class RunTrace(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a replay gave. `entries` is the number of entries that were the same; `heads` maps each run to (rs, rp)
-    and is empty when the entries differ.
+    and is empty when the entries differ. `lineage` and `epoch` (UTC seconds, shown as tick 0) say which file it is.
     """
 
     path: str
+    lineage: str
+    epoch: int
+    read_from: ReadFrom
     same: bool
     entries: int
     inputs: int
@@ -97,6 +109,7 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     divergence: FirstDivergence | None
     renderer: RendererReport | None = None
     run: RunTrace | None = None
+    not_covered: tuple[str, ...] = ()
 
     def error(self) -> Divergence | None:
         """Return what to raise when a replay must be the same, None when it is."""
@@ -109,7 +122,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to replay. `untrusted`: somebody else made the file; `scratch`: the folder for what is thrown away.
 
     `watcher` is told of every question to the gate. `reverse_unordered` is for tests: rows without an ORDER BY come the other way
-    round. `tip` is what is remembered of the log outside the file: it tells a log that was written anew from another engine.
+    round. `heads_to` is a file to be written with the head of every run, sorted by run. `tip` is what is remembered of the log
+    outside the file: it tells a log that was written anew from another engine.
     `twice`: blame the engine only when a second replay gives the same.
     """
 
@@ -120,6 +134,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     scratch: Path | None = None
     watcher: Watcher | None = None
     reverse_unordered: bool = False
+    heads_to: Path | None = None
     tip: Tip | None = None
     twice: bool = True
 
@@ -139,6 +154,8 @@ def replay(
         session = Session(source, scratch, run=run, options=options)
         session.play(progress)
         report = session.report()
+        if options.heads_to is not None and report.same:
+            write_heads(scratch, session.names.select_runs_by_name, options.heads_to)
         if options.twice and report.divergence is not None and report.divergence.cause == "engine":
             return _asked_again(report, session, options)
         return report
@@ -205,6 +222,8 @@ class Session:
         self.scratch = scratch
         self.names: ReplayQueries = queries()
         self._options = options
+        self._genesis = read_genesis(source)
+        self._read_from: ReadFrom = how_read(source.path, untrusted=options.untrusted)
         self._run = run
         self._run_bodies: list[str] = []
         self._recorded: Iterator[EntryRow] = read_entries(source, self.names)
@@ -238,7 +257,7 @@ class Session:
             self._end()
 
     def _begin(self) -> Journal:
-        genesis = read_genesis(self.source)
+        genesis = self._genesis
         with self.scratch.transaction():
             write_genesis(self.scratch, genesis)
             self._copy_documents()
@@ -342,6 +361,9 @@ class Session:
         divergence = self._divergence()
         return ReplayReport(
             path=str(self.source.path),
+            lineage=self._genesis.lineage.hex(),
+            epoch=self._genesis.epoch,
+            read_from=self._read_from,
             same=divergence is None,
             entries=self._entries,
             inputs=self._inputs,
@@ -351,6 +373,7 @@ class Session:
             divergence=divergence,
             renderer=self._shell.report(),
             run=None if self._run is None else self._trace(self._run),
+            not_covered=not_covered(self._shell.report()),
         )
 
     def _divergence(self) -> FirstDivergence | None:
@@ -441,6 +464,19 @@ class Session:
                 f"there is no run {run}", where=str(self.source.path), hint="list the runs with `dee run list`"
             )
         return RunTrace(run=run, recorded=recorded, replayed=tuple(self._run_bodies))
+
+
+def not_covered(made: RendererReport | None) -> tuple[str, ...]:
+    """Say what a replay has not looked at."""
+    if made is None:
+        rendering = ["whether the messages would be made the same today: they were not made again"]
+    elif made.skipped:
+        rendering = [
+            f"{made.skipped:,} messages whose personal data are gone: what was recorded of them was taken as it is"
+        ]
+    else:
+        rendering = []
+    return (*rendering, *ALWAYS_UNCOVERED)
 
 
 class _RunHead(msgspec.Struct):

@@ -44,7 +44,7 @@ ENTRY: Types = (int, str, bytes)
 
 
 def copy_rows(source: Database, target: Database) -> None:
-    """Copy what verify and replay read. Raises EvidenceError when a value is not of its column's type, or a row is there twice."""
+    """Copy what verify and replay read. Raises EvidenceError for a value of another type than its column's, or a row twice."""
     names = load_queries(RowCopyQueries, "row_copy")
     journal = load_queries(JournalQueries, "journal")
     tables: tuple[tuple[str, str, str, Types], ...] = (
@@ -71,6 +71,4 @@ def _checked(source: Database, table: str, select: str, types: Types) -> Iterato
 
 
 def _damaged(source: Database, table: str, why: str) -> EvidenceError:
-    return EvidenceError(
-        f"the file is damaged: table {table}: {why}", where=str(source.path), hint="keep it as it is"
-    )
+    return EvidenceError(f"the file is damaged: table {table}: {why}", where=str(source.path), hint="keep it as it is")
