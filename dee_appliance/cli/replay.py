@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dee_appliance.replay.run_heads import HeadsReport
 
 SHOWN = 10
+CUT = 24
 MEGABYTE = 1 << 20
 
 
@@ -163,13 +164,15 @@ def _show(session: Session, report: ReplayReport) -> None:
 
 
 def _show_rendering(session: Session, made: RendererReport) -> None:
+    from dee_appliance.cli.side_by_side import cut
+
     if not made.checked and not made.skipped:
         return
     session.out.line(f"{made.checked:,} messages made again, {made.differing:,} differ, {made.skipped:,} erased since")
     for one in made.differences[:SHOWN]:
         session.out.line(
             f"  input {one.input}, {one.run}, step {one.step}: {one.field} differs ({one.cause}):"
-            f" {one.expected!r} then, {one.actual!r} today"
+            f" {cut(repr(one.expected), CUT)} then, {cut(repr(one.actual), CUT)} today"
         )
 
 

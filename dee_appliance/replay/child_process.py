@@ -177,8 +177,6 @@ def _died(status: int, where: str, limits: Limits) -> Failure:
 
 
 def _start(position: int, where: str, work: Work, limits: Limits) -> _Child:
-    sys.stdout.flush()
-    sys.stderr.flush()
     reading, writing = os.pipe()
     process = os.fork()
     if process:

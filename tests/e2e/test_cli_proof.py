@@ -129,11 +129,13 @@ def test_a_changed_past_diverges_with_place_field_values_and_cause(past: Termina
         "first divergence at entry",
         "input     run.enroll from",
         "field     core.detail.variables.day",
-        "> core.detail.variables.day      2026-12-24                        2026-12-25",
         "cause     tampering: the record was changed",
         "next      keep the file as it is",
     ):
-        assert words in said.out
+        assert words in said.out, said.out
+    marked = [line.split() for line in said.out.splitlines() if line.startswith("> ")]
+    assert marked == [[">", "core.detail.variables.day", "2026-12-24", "2026-12-25"]]
+    assert max(map(len, said.out[said.out.index("first divergence") :].splitlines())) <= 100
     told = past.dee("replay", "--json")
     assert (told.code, told.error()["error"]) == (3, "divergence")
     assert told.record()["divergence"]["cause"] == "tampering"
