@@ -306,14 +306,16 @@ def a_mark_is_invented(connection: apsw.Connection) -> Told:
 
 ROW_EDITS: list[Edit] = [
     an_event_is_changed, an_enrolment_is_changed, the_tick_of_an_input_is_changed,
-    the_time_of_receipt_is_changed, the_source_of_an_input_is_changed, the_kind_of_an_input_is_changed,
-    an_input_is_not_utf8, an_opt_out_is_deleted, the_last_input_is_deleted, an_input_is_added_at_the_end,
-    two_inputs_are_swapped, the_clock_is_set_back, a_plan_is_changed, a_plan_is_no_plan, a_policy_is_changed,
+    the_time_of_receipt_is_changed, the_source_of_an_input_is_changed,
+    the_kind_of_an_input_is_changed, an_input_is_not_utf8, an_opt_out_is_deleted,
+    the_last_input_is_deleted, an_input_is_added_at_the_end, two_inputs_are_swapped,
+    the_clock_is_set_back, a_plan_is_changed, a_plan_is_no_plan, a_policy_is_changed,
     the_zones_are_changed, a_template_is_changed, a_script_is_gone, a_plan_is_gone,
-    a_policy_seems_to_have_come_later, a_document_changes_its_kind, the_length_of_a_message_is_changed,
-    the_commitment_to_a_message_is_changed, the_template_of_a_message_is_changed,
-    a_rendering_seems_to_have_failed, a_rendering_is_no_json, a_rendering_belongs_to_another_send,
-    a_rendering_has_one_field_more, a_send_has_two_renderings, a_rendering_is_gone, a_rendering_of_no_input, the_lineage_is_changed, the_epoch_is_changed,
+    a_policy_seems_to_have_come_later, a_document_changes_its_kind,
+    the_length_of_a_message_is_changed, the_commitment_to_a_message_is_changed,
+    the_template_of_a_message_is_changed, a_rendering_seems_to_have_failed, a_rendering_is_no_json,
+    a_rendering_belongs_to_another_send, a_rendering_has_one_field_more, a_send_has_two_renderings,
+    a_rendering_is_gone, a_rendering_of_no_input, the_lineage_is_changed, the_epoch_is_changed,
     the_seed_is_changed, the_clock_is_changed, the_semantics_are_changed, a_mark_is_gone,
     a_mark_is_put_elsewhere, a_mark_is_invented,
 ]  # fmt: skip

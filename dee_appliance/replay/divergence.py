@@ -7,24 +7,39 @@ document, which order, which rule or which engine makes the difference.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from dee_appliance.replay.cause import MEANING, NEXT, Cause, Sides, cause_of
 from dee_appliance.replay.difference import ABSENT, Difference, first_difference
 from dee_appliance.replay.entry_form import lenient, part
 from dee_appliance.replay.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-Cause = Literal["plan", "template", "policy", "zones", "event_order", "engine", "renderer", "tampering"]
+    from dee_appliance.store.journal import InputRow
 
 WINDOW = 64
 """How many entries after the divergence are looked at to see whether the same things happened in another order."""
 
-OUTSIDE_REPLAY = ("ledger-differs", "schema-altered", "rolled-back", "forked")
+CONTEXT = 3
+"""How many entries before the divergence are shown."""
+
+OUTSIDE_REPLAY = ("ledger-differs", "schema-altered", "rolled-back")
 """Findings about what replay does not read: they do not explain a divergence."""
+
+
+class CausedBy(msgspec.Struct, frozen=True, kw_only=True):
+    """The input whose entries differ. `payload` is as it was recorded; it holds no personal data."""
+
+    seq: int
+    tick: int
+    received: int
+    source: str
+    kind: str
+    payload: str
 
 
 class FirstDivergence(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +59,12 @@ class FirstDivergence(msgspec.Struct, frozen=True, kw_only=True):
     replayed: str | None
     evidence: tuple[Finding, ...] = ()
     """What verify found that explains it, the nearest first."""
+    caused_by: CausedBy | None = None
+    """The input as it stands in the file; None when it is gone, or the entry has none."""
+    context: tuple[str, ...] = ()
+    """The entries just before, which are the same on both sides, oldest first."""
+    next: str = ""
+    """What to do now."""
 
     def __str__(self) -> str:
         place = (
@@ -66,54 +87,60 @@ class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
     stuck: str = ""
 
 
-def describe(
-    mismatch: Mismatch,
-    findings: Sequence[Finding],
-    later_recorded: Sequence[bytes],
-    later_replayed: Sequence[bytes],
-) -> FirstDivergence:
-    """Return the full account of a mismatch. `later_*`: the bodies that follow on either side."""
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands around a mismatch: the bodies before and after it on either side, and ways to look things up in the file."""
+
+    before: Sequence[bytes]
+    later_recorded: Sequence[bytes]
+    later_replayed: Sequence[bytes]
+    document: Callable[[str], dict[str, object] | None]
+    input: Callable[[int], InputRow | None]
+
+
+def describe(mismatch: Mismatch, findings: Sequence[Finding], around: Surroundings) -> FirstDivergence:
+    """Return the full account of a mismatch."""
     recorded = None if mismatch.recorded is None else lenient(mismatch.recorded)
     replayed = None if mismatch.replayed is None else lenient(mismatch.replayed)
     difference = _difference(mismatch, recorded, replayed)
     about = replayed or recorded or {}
     evidence = relevant(findings, mismatch, about)
-    cause: Cause
+    cause: Cause = "engine"
     if evidence:
-        cause, what = "tampering", str(evidence[0])
-    elif mismatch.stuck:
-        cause, what = "engine", mismatch.stuck
-    else:
-        cause = _cause(difference.path, recorded, replayed, later_recorded, later_replayed)
-        what = _MEANING[cause]
+        cause = "tampering"
+    elif not mismatch.stuck and recorded is not None and replayed is not None:
+        sides = Sides(
+            recorded=recorded,
+            replayed=replayed,
+            later_recorded=around.later_recorded,
+            later_replayed=around.later_replayed,
+            document=around.document,
+        )
+        cause = cause_of(difference.path, sides)
     run, step = about.get("run"), part(about, "core").get("step")
     named = part(about, "input").get("seq")
+    cause_seq = mismatch.input if mismatch.input is not None else named if isinstance(named, int) else None
     return FirstDivergence(
         seq=mismatch.seq,
-        input=mismatch.input if mismatch.input is not None else named if isinstance(named, int) else None,
+        input=cause_seq,
         run=run if isinstance(run, str) else None,
         step=step if isinstance(step, str) else None,
         field=difference.path,
         expected=difference.expected,
         actual=difference.actual,
         cause=cause,
-        what=what,
+        what=str(evidence[0]) if evidence else mismatch.stuck or MEANING[cause],
         recorded=_text(mismatch.recorded),
         replayed=_text(mismatch.replayed),
         evidence=tuple(evidence),
+        caused_by=None if cause_seq is None else caused_by(around.input(cause_seq)),
+        context=tuple(body.decode("utf-8", "replace") for body in around.before),
+        next=NEXT[cause],
     )
 
 
-_MEANING: dict[Cause, str] = {
-    "plan": "the recorded entries follow another plan",
-    "template": "another template was rendered",
-    "policy": "the recorded entries follow another policy",
-    "zones": "the recorded entries follow other time-zone rules",
-    "event_order": "the same things happened in another order or at another time",
-    "engine": "another engine, or another version of it, wrote the recorded entries",
-    "renderer": "the renderer gives another message today",
-    "tampering": "the record was changed",
-}
+def caused_by(row: InputRow | None) -> CausedBy | None:
+    """Return an input as it is shown, None when there is none."""
+    return None if row is None else CausedBy(**msgspec.structs.asdict(row))
 
 
 def _difference(
@@ -165,67 +192,6 @@ def _strings(value: object) -> list[str]:
     if isinstance(value, list):
         return [text for inner in value for text in _strings(inner)]
     return []
-
-
-def _cause(
-    path: str,
-    recorded: dict[str, object] | None,
-    replayed: dict[str, object] | None,
-    later_recorded: Sequence[bytes],
-    later_replayed: Sequence[bytes],
-) -> Cause:
-    if recorded is None or replayed is None:
-        return "engine"
-    by_document = _document_cause(path, recorded, replayed)
-    if by_document is not None:
-        return by_document
-    if path in {"core.tick", "input.seq"} or _reordered(recorded, replayed, later_recorded, later_replayed):
-        return "event_order"
-    return "engine"
-
-
-def _document_cause(path: str, recorded: dict[str, object], replayed: dict[str, object]) -> Cause | None:
-    """Tell which document differs when the entries name it, or show values that only it decides."""
-    action = part(recorded, "core").get("action")
-    if action == part(replayed, "core").get("action"):
-        if path == "core.detail.digest" and action in {"publish", "enroll", "policy", "zones"}:
-            return {"publish": "plan", "enroll": "plan", "policy": "policy", "zones": "zones"}[str(action)]  # type: ignore[return-value]
-        if path == "saw.zones":
-            return "zones"
-        if path.startswith(
-            ("core.detail.gate", "core.detail.rule", "core.detail.why", "saw.policy", "saw.counters", "saw.estimate")
-        ):
-            return "policy"
-    if path == "evidence.given.template":
-        return "template"
-    if path in {"evidence.given.renderer", "evidence.given.bytes", "evidence.commitment"}:
-        return "renderer"
-    return "plan" if path == "core.plan" else None
-
-
-def _reordered(
-    recorded: dict[str, object],
-    replayed: dict[str, object],
-    later_recorded: Sequence[bytes],
-    later_replayed: Sequence[bytes],
-) -> bool:
-    """Tell whether each side has, a little later, what the other has here."""
-    happened_here, given_here = _happening(recorded), _happening(replayed)
-    return happened_here in map(_happening_of, later_replayed) and given_here in map(_happening_of, later_recorded)
-
-
-def _happening_of(body: bytes) -> bytes:
-    return _happening(lenient(body) or {})
-
-
-def _happening(value: dict[str, object]) -> bytes:
-    """What happened to whom, without when and where in the log."""
-    core = part(value, "core")
-    chosen = [
-        value.get("run"),
-        *(core.get(field) for field in ("plan", "step", "visit", "action", "outcome", "detail")),
-    ]
-    return msgspec.json.encode(chosen, order="sorted")
 
 
 def _text(body: bytes | None) -> str | None:

@@ -11,27 +11,32 @@ connections opened here cannot read the vault. Nothing is held in memory that gr
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from dee_appliance.errors import EvidenceError
-from dee_appliance.store.database import open_reader
+from dee_appliance.store.database import open_reader, open_scratch
 from dee_appliance.store.header import require_ours, size_or_zero, wal_of
 from dee_appliance.store.journal import Genesis, InputRow, JournalQueries
 from dee_appliance.store.lock import holder
 from dee_appliance.store.queries import load_queries
+from dee_appliance.store.row_copy import copy_rows
 from dee_appliance.store.untrusted import open_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from dee_appliance.store.database import Database, Row
 
 Progress = Callable[[int, int], None]
 """Told how many entries (or inputs) are done, and how many there are."""
+
+ReadFrom = Literal["the file", "a private copy", "a private copy with its write-ahead log"]
 
 PROGRESS_EVERY = 2_000
 ATTEMPTS_TO_SKIP = 40
@@ -58,6 +63,7 @@ class ReplayQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_run_counts: str
     select_enrolment_sum: str
     select_run_bodies: str
+    select_runs_by_name: str
     select_head: str
     select_any_head: str
     insert_head: str
@@ -102,6 +108,13 @@ def is_busy(path: Path) -> bool:
     return size_or_zero(wal_of(path)) > 0 or holder(path) is not None
 
 
+def how_read(path: Path, *, untrusted: bool) -> ReadFrom:
+    """Say what is read when a file is opened as evidence now."""
+    if size_or_zero(wal_of(path)) > 0:
+        return "a private copy with its write-ahead log"
+    return "a private copy" if untrusted or is_busy(path) else "the file"
+
+
 def open_evidence(
     path: Path,
     *,
@@ -130,6 +143,24 @@ def open_evidence(
     return database
 
 
+@contextmanager
+def open_rows(
+    path: Path, *, out_of_time: Callable[[], bool] | None = None, scratch: Path | None = None
+) -> Iterator[Database]:
+    """Give a fresh database with the rows of somebody else's file that verify and replay read, and nothing else of it.
+
+    Their file is copied, examined and closed again before the first row is looked at. Raises as `open_evidence`.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="dee-", dir=scratch) as folder,
+        open_scratch(Path(folder) / "rows.db") as rows,
+    ):
+        with open_untrusted(path, out_of_time=out_of_time, scratch=scratch) as database:
+            copy_rows(database, rows)
+        rows.path = path
+        yield rows
+
+
 def _require_whole(database: Database) -> None:
     faults = database.integrity_check()
     if faults:
@@ -150,9 +181,9 @@ def read_genesis(database: Database) -> Genesis:
     return Genesis(lineage=row[0], epoch=row[1], semantics=row[2], clock=row[3], seed=row[4])
 
 
-def read_entries(database: Database, names: ReplayQueries) -> Iterator[EntryRow]:
+def read_entries(database: Database, names: ReplayQueries, first: int = _NO_NUMBER) -> Iterator[EntryRow]:
     """Give the log in its order. Raises EvidenceError at a damaged page."""
-    for seq, body, leaf in _rising(database, names.select_entries, _NO_NUMBER):
+    for seq, body, leaf in _rising(database, names.select_entries, first):
         yield EntryRow(seq, _bytes(body), _bytes(leaf))
 
 

@@ -44,13 +44,24 @@ class RenderDifference(msgspec.Struct, frozen=True, kw_only=True):
     cause: Literal["template", "renderer"]
 
 
+class NotRendered(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that cannot be made again, because the personal data that went into it are gone."""
+
+    input: int
+    run: str
+    step: str
+    send_key: str
+    attempt: int
+
+
 class RendererReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What rendering again gave. `skipped`: data erased. `differences`: the first hundred of `differing`."""
+    """What rendering again gave. `skipped`: data erased. `differences` and `not_rendered`: the first hundred of each."""
 
     checked: int
     skipped: int
     differing: int
     differences: tuple[RenderDifference, ...]
+    not_rendered: tuple[NotRendered, ...] = ()
 
 
 class RecordedShell:
@@ -69,6 +80,7 @@ class RecordedShell:
         self._skipped = 0
         self._differing = 0
         self._differences: list[RenderDifference] = []
+        self._not_rendered: list[NotRendered] = []
 
     def begin(self, state: State, row: InputRow) -> None:
         """Say which input is applied next."""
@@ -105,6 +117,7 @@ class RecordedShell:
             skipped=self._skipped,
             differing=self._differing,
             differences=tuple(self._differences),
+            not_rendered=tuple(self._not_rendered),
         )
 
     def _pass(self) -> None:
@@ -119,6 +132,16 @@ class RecordedShell:
         again = self._rerender(self._state, self._row, attempt, run, plan)
         if again is None:
             self._skipped += 1
+            if len(self._not_rendered) < KEPT:
+                self._not_rendered.append(
+                    NotRendered(
+                        input=self._row.seq,
+                        run=run.run,
+                        step=attempt.step,
+                        send_key=attempt.send_key,
+                        attempt=attempt.attempt,
+                    )
+                )
             return
         self._checked += 1
         difference = first_difference(msgspec.to_builtins(given), msgspec.to_builtins(again))

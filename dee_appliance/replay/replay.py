@@ -12,27 +12,42 @@ forbid the import).
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
-from dee_appliance.errors import Divergence, HostError, Refused
+from dee_appliance.errors import Divergence, EvidenceError, HostError, Refused
 from dee_appliance.kernel.e1.encoding import document_digest
+from dee_appliance.replay.cause import MEANING, NEXT
 from dee_appliance.replay.chain_check import pinned_documents
 from dee_appliance.replay.difference import ABSENT
-from dee_appliance.replay.divergence import WINDOW, FirstDivergence, Mismatch, describe
+from dee_appliance.replay.divergence import (
+    CONTEXT,
+    WINDOW,
+    FirstDivergence,
+    Mismatch,
+    Surroundings,
+    caused_by,
+    describe,
+)
 from dee_appliance.replay.entry_form import lenient, part
 from dee_appliance.replay.finding import Finding, Findings
 from dee_appliance.replay.reading import (
     Progress,
+    ReadFrom,
     ReplayQueries,
+    how_read,
     last_input,
     open_evidence,
+    open_rows,
     queries,
+    read_document,
     read_documents,
     read_entries,
     read_genesis,
@@ -40,12 +55,14 @@ from dee_appliance.replay.reading import (
     read_inputs,
 )
 from dee_appliance.replay.recorded_shell import RecordedShell, RendererReport, Rerender
+from dee_appliance.replay.run_heads import write_heads
 from dee_appliance.replay.verify import check_database
 from dee_appliance.store.database import Database, open_scratch
 from dee_appliance.store.header import size_or_zero
 from dee_appliance.store.journal import SEMANTICS, InputRow, Journal, JournalQueries, Watcher, write_genesis
 from dee_appliance.store.journal import Follower as JournalFollower
 from dee_appliance.store.queries import load_queries
+from dee_appliance.store.tip import Tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +79,12 @@ IN_MEMORY_BYTES = 32 << 20
 PROGRESS_EVERY = 500
 
 
+ALWAYS_UNCOVERED = (
+    "the tables of state: run `dee verify --state`",
+    "whether the end of the log was cut off with its inputs, or all of it rewritten: run `dee verify`, which knows the tip",
+)
+
+
 class RunTrace(msgspec.Struct, frozen=True, kw_only=True):
     """The entries of one run on both sides, as bodies in the order of the log."""
 
@@ -72,10 +95,13 @@ class RunTrace(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a replay gave. `entries` is the number of entries that were the same; `heads` maps each run to (rs, rp)
-    and is empty when the entries differ.
+    and is empty when the entries differ. `lineage` and `epoch` (UTC seconds, shown as tick 0) say which file it is.
     """
 
     path: str
+    lineage: str
+    epoch: int
+    read_from: ReadFrom
     same: bool
     entries: int
     inputs: int
@@ -85,17 +111,13 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     divergence: FirstDivergence | None
     renderer: RendererReport | None = None
     run: RunTrace | None = None
+    not_covered: tuple[str, ...] = ()
 
     def error(self) -> Divergence | None:
         """Return what to raise when a replay must be the same, None when it is."""
         if self.divergence is None:
             return None
-        hint = (
-            "run `dee verify`"
-            if self.divergence.cause == "tampering"
-            else "keep the file; compare versions and documents"
-        )
-        return Divergence(str(self.divergence), where=self.path, hint=hint)
+        return Divergence(str(self.divergence), where=self.path, hint=self.divergence.next)
 
 
 class Follower(JournalFollower, Protocol):
@@ -115,7 +137,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to replay. `untrusted`: somebody else made the file; `scratch`: the folder for what is thrown away.
 
     `watcher` is told of every question to the gate, `follower` of every decision and input. `reverse_unordered` is for tests:
-    rows without an ORDER BY come the other way round.
+    rows without an ORDER BY come the other way round. `heads_to` is a file to be written with the head of every run, sorted by
+    run. `tip` is what is remembered of the log outside the file: it tells a log that was written anew from another engine.
+    `twice`: blame the engine only when a second replay gives the same.
     """
 
     untrusted: bool = False
@@ -126,6 +150,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     watcher: Watcher | None = None
     follower: Follower | None = None
     reverse_unordered: bool = False
+    heads_to: Path | None = None
+    tip: Tip | None = None
+    twice: bool = True
 
 
 DEFAULT = Options()
@@ -139,8 +166,41 @@ def replay(
     `progress` is told inputs done and in all. Raises Refused when it is not a DEE file or has no such run, HostError when a newer
     DEE made it, EvidenceError when it is damaged.
     """
-    with replayed(path, run=run, progress=progress, options=options) as session:
-        return session.report()
+    with _opened(path, options) as source, _scratch(size_or_zero(path), options) as scratch:
+        session = Session(source, scratch, run=run, options=options)
+        session.play(progress)
+        report = session.report()
+        if options.heads_to is not None and report.same:
+            write_heads(scratch, session.names.select_runs_by_name, options.heads_to)
+        if options.twice and report.divergence is not None and report.divergence.cause == "engine":
+            return _asked_again(report, session, options)
+        return report
+
+
+def _asked_again(report: ReplayReport, first: Session, options: Options) -> ReplayReport:
+    """Replay once more, unordered rows the other way round: a machine that gives two answers is itself the cause."""
+    other = replace(
+        options, reverse_unordered=not options.reverse_unordered, rerender=None, watcher=None, follower=None
+    )
+    with _scratch(size_or_zero(first.source.path), other) as scratch:
+        second = Session(first.source, scratch, run=None, options=other)
+        second.play(None)
+        if second.mismatch == first.mismatch:
+            return report
+    assert report.divergence is not None
+    cause = replace(report.divergence, cause="runtime", what=MEANING["runtime"], next=NEXT["runtime"])
+    return replace(report, divergence=cause)
+
+
+@contextmanager
+def _opened(path: Path, options: Options) -> Iterator[Database]:
+    """Give what a replay reads: of somebody else's file only its rows, in a database of our own making."""
+    if options.untrusted:
+        with open_rows(path, out_of_time=options.out_of_time, scratch=options.scratch) as rows:
+            yield rows
+    else:
+        with open_evidence(path, out_of_time=options.out_of_time, scratch=options.scratch) as database:
+            yield database
 
 
 @contextmanager
@@ -180,13 +240,16 @@ class Session:
         self.scratch = scratch
         self.names: ReplayQueries = queries()
         self._options = options
+        self._genesis = read_genesis(source)
+        self._read_from: ReadFrom = how_read(source.path, untrusted=options.untrusted)
         self._run = run
         self._follower = options.follower
         self._run_bodies: list[str] = []
         self._recorded: Iterator[EntryRow] = read_entries(source, self.names)
         self._shell = RecordedShell(read_given(source, self.names), options.rerender)
-        self._mismatch: Mismatch | None = None
+        self.mismatch: Mismatch | None = None
         self._stopped = False
+        self._before: deque[bytes] = deque(maxlen=CONTEXT)
         self._later: list[bytes] = []
         self._changed_documents: list[tuple[int, str, str]] = []
         self._entries = 0
@@ -209,17 +272,17 @@ class Session:
             journal.take_permits()  # nothing is ever sent from here
         if progress is not None:
             progress(self._inputs, total)
-        if self._mismatch is None:
+        if self.mismatch is None:
             self._end()
 
     def _begin(self) -> Journal:
-        genesis = read_genesis(self.source)
+        genesis = self._genesis
         with self.scratch.transaction():
             write_genesis(self.scratch, genesis)
             self._copy_documents()
         first = self.scratch.execute(self.names.select_entry, (0,))[0]
         self._compare(first[0], first[1], first[2])
-        if self._mismatch is None and genesis.semantics != SEMANTICS:
+        if self.mismatch is None and genesis.semantics != SEMANTICS:
             raise HostError(
                 f"the file was decided by semantics {genesis.semantics}, which this version does not have",
                 where=str(self.source.path),
@@ -231,7 +294,7 @@ class Session:
         )
         if options.follower is not None:
             options.follower.begin(journal)
-        self._stopped = self._mismatch is not None
+        self._stopped = self.mismatch is not None
         return journal
 
     def _copy_documents(self) -> None:
@@ -277,16 +340,16 @@ class Session:
             self._compare(seq, body.encode(), leaf)
         self._follow(journal, row, stuck=bool(stuck))
         entries.clear()  # the throw-away database needs no log
-        if stuck and self._mismatch is None:
+        if stuck and self.mismatch is None:
             recorded = next(self._recorded, None)
-            self._mismatch = Mismatch(
+            self.mismatch = Mismatch(
                 seq=journal.chain.next_seq,
                 recorded=None if recorded is None else recorded.body,
                 replayed=None,
                 input=row.seq,
                 stuck=stuck,
             )
-        enough = self._mismatch is not None and self._run is None and len(self._later) >= WINDOW
+        enough = self.mismatch is not None and self._run is None and len(self._later) >= WINDOW
         self._stopped = bool(stuck) or enough
 
     def _follow(self, journal: Journal, row: InputRow, *, stuck: bool) -> None:
@@ -295,23 +358,24 @@ class Session:
             return
         written = tuple(journal.chain.pending())
         journal.chain.flush()
-        if self._mismatch is not None:
+        if self.mismatch is not None:
             self._follower = None  # what follows is not the past of this file
-        follower.applied(row, written, same=self._mismatch is None)
+        follower.applied(row, written, same=self.mismatch is None)
 
     def _compare(self, seq: int, body: bytes, leaf: bytes) -> None:
         if self._run is not None and self._run.encode() in body and (lenient(body) or {}).get("run") == self._run:
             self._run_bodies.append(body.decode())
-        if self._mismatch is not None:
+        if self.mismatch is not None:
             if len(self._later) < WINDOW:
                 self._later.append(body)
             return
         recorded = next(self._recorded, None)
         if recorded is not None and recorded.seq == seq and recorded.body == body and recorded.leaf == leaf:
             self._entries += 1
+            self._before.append(body)
             return
         there = recorded is not None and recorded.seq == seq
-        self._mismatch = Mismatch(
+        self.mismatch = Mismatch(
             seq=seq,
             recorded=recorded.body if there and recorded is not None else None,
             replayed=body,
@@ -323,7 +387,7 @@ class Session:
         self._shell.end()
         extra = next(self._recorded, None)
         if extra is not None:
-            self._mismatch = Mismatch(seq=extra.seq, recorded=extra.body, replayed=None)
+            self.mismatch = Mismatch(seq=extra.seq, recorded=extra.body, replayed=None)
 
     # ---- the report -------------------------------------------------------------------------------------------------
 
@@ -332,23 +396,32 @@ class Session:
         divergence = self._divergence()
         return ReplayReport(
             path=str(self.source.path),
+            lineage=self._genesis.lineage.hex(),
+            epoch=self._genesis.epoch,
+            read_from=self._read_from,
             same=divergence is None,
             entries=self._entries,
             inputs=self._inputs,
             documents=self._documents,
             given=self._shell.used,
-            heads=self._heads() if self._options.heads and self._mismatch is None else {},
+            heads=self._heads() if self._options.heads and self.mismatch is None else {},
             divergence=divergence,
             renderer=self._shell.report(),
             run=None if self._run is None else self._trace(self._run),
+            not_covered=not_covered(self._shell.report()),
         )
 
     def _divergence(self) -> FirstDivergence | None:
-        mismatch = self._mismatch
+        mismatch = self.mismatch
         if mismatch is not None:
-            following = self.source.stream(self.names.select_entries, (mismatch.seq + 1,))
-            later = [row[1] for row in islice(following, WINDOW)]
-            return describe(mismatch, self._findings(), later, self._later)
+            around = Surroundings(
+                before=tuple(self._before),
+                later_recorded=self._following(mismatch.seq),
+                later_replayed=self._later,
+                document=self._document,
+                input=self._input,
+            )
+            return describe(mismatch, self._findings(), around)
         if self._changed_documents:
             brought, digest, computed = min(self._changed_documents)
             return self._silent(brought, "document", digest, computed)
@@ -357,9 +430,26 @@ class Session:
             return self._silent(brought, "given", ABSENT, f"rendering {ordinal} of input {brought}")
         return None
 
+    def _following(self, seq: int) -> list[bytes]:
+        """Bodies after an entry, as far as a damaged page does not hide them."""
+        found: list[bytes] = []
+        with suppress(EvidenceError):
+            found.extend(row.body for row in islice(read_entries(self.source, self.names, seq + 1), WINDOW))
+        return found
+
+    def _document(self, digest: str) -> dict[str, object] | None:
+        row = read_document(self.source, self.names, digest)
+        return None if row is None else lenient(row.body)
+
+    def _input(self, seq: int) -> InputRow | None:
+        with suppress(EvidenceError):
+            row = next(read_inputs(self.source, self.names, seq), None)
+            return row if row is not None and row.seq == seq else None
+        return None
+
     def _findings(self) -> list[Finding]:
         findings = Findings()
-        check_database(self.source, findings, tip=None, scratch=self._options.scratch)
+        check_database(self.source, findings, tip=self._options.tip, scratch=self._options.scratch)
         return findings.kept
 
     def _silent(self, brought: int, field: str, expected: str, actual: str) -> FirstDivergence:
@@ -390,6 +480,8 @@ class Session:
             recorded=None,
             replayed=None,
             evidence=tuple(evidence),
+            caused_by=caused_by(self._input(brought)),
+            next=NEXT["tampering"],
         )
 
     def _heads(self) -> dict[str, tuple[int, str]]:
@@ -407,6 +499,19 @@ class Session:
                 f"there is no run {run}", where=str(self.source.path), hint="list the runs with `dee run list`"
             )
         return RunTrace(run=run, recorded=recorded, replayed=tuple(self._run_bodies))
+
+
+def not_covered(made: RendererReport | None) -> tuple[str, ...]:
+    """Say what a replay has not looked at."""
+    if made is None:
+        rendering = ["whether the messages would be made the same today: they were not made again"]
+    elif made.skipped:
+        rendering = [
+            f"{made.skipped:,} messages whose personal data are gone: what was recorded of them was taken as it is"
+        ]
+    else:
+        rendering = []
+    return (*rendering, *ALWAYS_UNCOVERED)
 
 
 class _RunHead(msgspec.Struct):

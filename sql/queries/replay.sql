@@ -61,6 +61,10 @@ SELECT coalesce(sum(ordinal), 0) FROM enrolment;
 -- Every run.
 SELECT run, body FROM run ORDER BY run_no;
 
+-- name: select_runs_by_name
+-- Every run, sorted by its id.
+SELECT run, body FROM run ORDER BY run;
+
 -- name: select_head
 -- How far a chain had come (in a throw-away database).
 SELECT entry, value FROM setting WHERE key = ?;

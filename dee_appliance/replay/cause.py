@@ -1,0 +1,166 @@
+"""Why the entries of a whole record are not those that its inputs give: told by what the entries cite, and in which order.
+
+Only asked when every hash of the record agrees. An entry cites the documents that it was decided by: a plan at its publishing and
+at each enrolment, the policy and the packs by the entry that brought them into use, the zone table by its digest. Where the two
+sides cite another document, that is the cause; where both cite the same, no document can be. Then the order of what happened
+is compared; what is left is the engine, or somebody who has written the whole record anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from dee_appliance.replay.entry_form import lenient, part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Cause = Literal[
+    "plan",
+    "template",
+    "policy",
+    "pack",
+    "rate_card",
+    "zones",
+    "event_order",
+    "engine",
+    "runtime",
+    "renderer",
+    "tampering",
+]
+
+MEANING: dict[Cause, str] = {
+    "plan": "the recorded entries follow another plan",
+    "template": "the recorded entries follow the same plan with another template or script",
+    "policy": "the recorded entries follow another policy",
+    "pack": "the recorded entries follow another compliance pack",
+    "rate_card": "the recorded entries follow another rate card",
+    "zones": "the recorded entries follow other time-zone rules",
+    "event_order": "the same things happened in another order, at another time, or one of them once more or less",
+    "engine": "another engine wrote the recorded entries, or somebody who gave every entry a new hash",
+    "runtime": "this machine gave two answers to the same inputs",
+    "renderer": "the renderer gives another message today",
+    "tampering": "the record was changed",
+}
+
+NEXT: dict[Cause, str] = {
+    "plan": "compare the plan that the log names with the one that is in the file: `dee plan diff`",
+    "template": "compare the templates that the two plans pin: `dee plan diff`",
+    "policy": "compare the policy with the one that was in use then: `dee policy show`, and a copy of the file",
+    "pack": "compare the packs: `dee policy pack diff`",
+    "rate_card": "compare the prices: `dee policy show`, and a copy of the file",
+    "zones": "see which zone table the file uses: `dee tz show`",
+    "event_order": "compare the inputs around it with a copy of the file",
+    "engine": "replay with the version that wrote the file; compare its head with one that you wrote down elsewhere",
+    "runtime": "check the memory of this machine, and replay on another one",
+    "renderer": "nothing: what was sent is what was recorded",
+    "tampering": "keep the file as it is, run `dee verify`, and compare it with a copy",
+}
+
+CITED_BY: dict[object, Cause] = {
+    "publish": "plan",
+    "enroll": "plan",
+    "policy": "policy",
+    "pack": "pack",
+    "zones": "zones",
+}
+"""Actions whose entries name a document by its digest."""
+
+ALIKE = 4
+"""So many happenings in a row must agree before one side counts as shifted against the other."""
+
+Value = dict[str, object]
+
+
+class Sides(msgspec.Struct, frozen=True, kw_only=True):
+    """Both entries and the bodies that follow them. `document` gives a document of the file by its digest."""
+
+    recorded: Value
+    replayed: Value
+    later_recorded: Sequence[bytes]
+    later_replayed: Sequence[bytes]
+    document: Callable[[str], Value | None]
+
+
+def cause_of(path: str, sides: Sides) -> Cause:
+    """Return the cause of a difference at `path`."""
+    here = [_happening(sides.recorded), *map(_happening_of, sides.later_recorded)]
+    there = [_happening(sides.replayed), *map(_happening_of, sides.later_replayed)]
+    if here[0] != there[0] and here[0] in there and there[0] in here:
+        return "event_order"
+    cited = _cited(sides)
+    if cited is not None:
+        return cited
+    if path in {"core.tick", "input.seq"} or _shifted(here, there) or _shifted(there, here):
+        return "event_order"
+    return "engine"
+
+
+# ---- what is cited ---------------------------------------------------------------------------------------------------
+
+
+def _cited(sides: Sides) -> Cause | None:
+    recorded, replayed = sides.recorded, sides.replayed
+    action = part(recorded, "core").get("action")
+    if action == part(replayed, "core").get("action"):
+        before, after = _digest(recorded), _digest(replayed)
+        if action in CITED_BY and before is not None and after is not None and before != after:
+            return _narrowed(CITED_BY[action], sides.document(before), sides.document(after))
+        for name, cause in _SEEN:
+            if name in part(recorded, "saw") and name in part(replayed, "saw") and _saw(sides, name):
+                return cause
+    both_in_plans = part(recorded, "core").get("plan") and part(replayed, "core").get("plan")
+    same_run = recorded.get("run") == replayed.get("run")
+    if both_in_plans and same_run and part(recorded, "core")["plan"] != part(replayed, "core")["plan"]:
+        return "plan"
+    return None
+
+
+_SEEN: tuple[tuple[str, Cause], ...] = (("zones", "zones"), ("policy", "policy"), ("packs", "pack"))
+"""What an entry of the gate cites: the zone table by its digest, policy and packs by the entries that brought them into use."""
+
+
+def _saw(sides: Sides, name: str) -> bool:
+    return part(sides.recorded, "saw")[name] != part(sides.replayed, "saw")[name]
+
+
+def _digest(entry: Value) -> str | None:
+    value = part(part(entry, "core"), "detail").get("digest")
+    return value if isinstance(value, str) else None
+
+
+def _narrowed(cause: Cause, before: Value | None, after: Value | None) -> Cause:
+    """Tell a template from a plan and prices from a policy, when both documents are there and nothing else differs."""
+    if before is None or after is None:
+        return cause
+    differing = {key for key in (*before, *after) if before.get(key) != after.get(key)}
+    if cause == "plan" and differing <= {"templates", "scripts"}:
+        return "template"
+    if cause == "policy" and differing <= {"rates"}:
+        return "rate_card"
+    return cause
+
+
+# ---- the order of what happened ----------------------------------------------------------------------------------------
+
+
+def _shifted(longer: Sequence[bytes], shorter: Sequence[bytes]) -> bool:
+    """Tell whether one side goes on as the other does, after something that only it has."""
+    ahead = list(shorter[:ALIKE])
+    return any(list(longer[by : by + len(ahead)]) == ahead for by in range(1, len(longer) - len(ahead) + 1))
+
+
+def _happening_of(body: bytes) -> bytes:
+    return _happening(lenient(body) or {})
+
+
+def _happening(value: Value) -> bytes:
+    """What happened to whom, without when and where in the log."""
+    core = part(value, "core")
+    chosen = [
+        value.get("run"),
+        *(core.get(field) for field in ("plan", "step", "visit", "action", "outcome", "detail")),
+    ]
+    return msgspec.json.encode(chosen, order="sorted")
