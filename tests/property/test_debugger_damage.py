@@ -1,10 +1,11 @@
-"""Files in which somebody has changed a row: the debugger walks as far as the past goes and says where it ends; it never crashes."""
+"""Files in which somebody has changed a row: the debugger walks as far as the past goes, and says where it ends."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from debug_checks import check_walk
@@ -25,9 +26,19 @@ NUMBERS = (-1, 0, 1, 60, 86_400, 10**11, 10**15, 2**62)
 pytestmark = pytest.mark.slow
 
 
+class Small(NamedTuple):
+    """A short file, and its runs."""
+
+    content: bytes
+    runs: list[str]
+
+
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return write_small_file(tmp_path_factory.mktemp("small") / "small.db").read_bytes()
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    path = write_small_file(tmp_path_factory.mktemp("small") / "small.db")
+    with open_view(path) as view:
+        runs = [row[0] for row in view.database.execute("SELECT run FROM run ORDER BY run_no")]
+    return Small(path.read_bytes(), runs)
 
 
 def spoilt(value: object, data: st.DataObject) -> object:
@@ -42,9 +53,7 @@ def spoilt(value: object, data: st.DataObject) -> object:
     return text[:start] + middle + text[end:]
 
 
-def walked(path: Path, *, untrusted: bool) -> Iterator[Debugger]:
-    with open_view(path) as view:
-        runs = [row[0] for row in view.database.execute("SELECT run FROM run ORDER BY run_no")]
+def walked(path: Path, runs: list[str], *, untrusted: bool) -> Iterator[Debugger]:
     for run in runs:
         with suppress(Divergence):  # before the run's first stop: there is nothing to walk through
             yield debug(path, run, untrusted=untrusted)
@@ -53,10 +62,11 @@ def walked(path: Path, *, untrusted: bool) -> Iterator[Debugger]:
 @settings(max_examples=15)
 @given(data=st.data())
 def test_a_changed_row_ends_the_walk_and_nothing_else(
-    small: bytes, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    small: Small, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("spoilt") / "small.db"
-    path.write_bytes(small)
+    path.write_bytes(small.content)
+    untrusted = data.draw(st.booleans())
     table, column, key = data.draw(st.sampled_from(COLUMNS))
     with attacker(path) as connection:
         rows = connection.execute(f"SELECT {key}, {column} FROM {table} ORDER BY 1").fetchall()
@@ -65,7 +75,7 @@ def test_a_changed_row_ends_the_walk_and_nothing_else(
         connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (change, name))
     before = path.read_bytes()
     with suppress(DeeError):  # what cannot be opened at all is said
-        for debugger in walked(path, untrusted=data.draw(st.booleans())):
+        for debugger in walked(path, small.runs, untrusted=untrusted):
             stops = list(debugger.stops())
             assert all(stop.same for stop in stops[:-1])
             assert stops[-1].same or not debugger.report.same
