@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dee_appliance.store.journal import InputRow
     from dee_appliance.store.state import State
 
+ALWAYS_UNCOVERED = (
+    "the tables of state: run `dee verify --state`",
+    "whether the end of the log was cut off with its inputs, or all of it rewritten: run `dee verify`, which knows the tip",
+)
 KEPT = 100
 _decoder = msgspec.json.Decoder(Given)
 
@@ -62,6 +66,19 @@ class RendererReport(msgspec.Struct, frozen=True, kw_only=True):
     differing: int
     differences: tuple[RenderDifference, ...]
     not_rendered: tuple[NotRendered, ...] = ()
+
+
+def not_covered(made: RendererReport | None) -> tuple[str, ...]:
+    """Say what a replay has not looked at."""
+    if made is None:
+        rendering = ["whether the messages would be made the same today: they were not made again"]
+    elif made.skipped:
+        rendering = [
+            f"{made.skipped:,} messages whose personal data are gone: what was recorded of them was taken as it is"
+        ]
+    else:
+        rendering = []
+    return (*rendering, *ALWAYS_UNCOVERED)
 
 
 class RecordedShell:

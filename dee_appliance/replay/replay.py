@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -38,6 +38,7 @@ from dee_appliance.replay.divergence import (
 )
 from dee_appliance.replay.entry_form import lenient, part
 from dee_appliance.replay.finding import Finding, Findings
+from dee_appliance.replay.follower import Follower
 from dee_appliance.replay.reading import (
     Progress,
     ReadFrom,
@@ -54,13 +55,12 @@ from dee_appliance.replay.reading import (
     read_given,
     read_inputs,
 )
-from dee_appliance.replay.recorded_shell import RecordedShell, RendererReport, Rerender
+from dee_appliance.replay.recorded_shell import RecordedShell, RendererReport, Rerender, not_covered
 from dee_appliance.replay.run_heads import write_heads
 from dee_appliance.replay.verify import check_database
 from dee_appliance.store.database import Database, open_scratch
 from dee_appliance.store.header import size_or_zero
 from dee_appliance.store.journal import SEMANTICS, InputRow, Journal, JournalQueries, Watcher, write_genesis
-from dee_appliance.store.journal import Follower as JournalFollower
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.tip import Tip
 
@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dee_appliance.replay.reading import EntryRow
-    from dee_appliance.store.chain import Linked
 
 BATCH = 1_000
 """Entries after which the throw-away database commits: what a transaction undoes lies in memory."""
@@ -77,12 +76,6 @@ IN_MEMORY_BYTES = 32 << 20
 """Files up to this size are replayed in memory, larger ones into a temporary file."""
 
 PROGRESS_EVERY = 500
-
-
-ALWAYS_UNCOVERED = (
-    "the tables of state: run `dee verify --state`",
-    "whether the end of the log was cut off with its inputs, or all of it rewritten: run `dee verify`, which knows the tip",
-)
 
 
 class RunTrace(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,19 +111,6 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
         if self.divergence is None:
             return None
         return Divergence(str(self.divergence), where=self.path, hint=self.divergence.next)
-
-
-class Follower(JournalFollower, Protocol):
-    """Follows a replay input by input; the throw-away database then has the log as well."""
-
-    def begin(self, journal: Journal) -> None:
-        """Be told what will apply the inputs: the state is that of a new file."""
-
-    def applied(self, row: InputRow, entries: tuple[Linked, ...], *, same: bool) -> None:
-        """Be told what an input wrote, as (seq, body, leaf). May flush the journal.
-
-        The first input that is not the `same` as recorded is the last that is told.
-        """
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -499,19 +479,6 @@ class Session:
                 f"there is no run {run}", where=str(self.source.path), hint="list the runs with `dee run list`"
             )
         return RunTrace(run=run, recorded=recorded, replayed=tuple(self._run_bodies))
-
-
-def not_covered(made: RendererReport | None) -> tuple[str, ...]:
-    """Say what a replay has not looked at."""
-    if made is None:
-        rendering = ["whether the messages would be made the same today: they were not made again"]
-    elif made.skipped:
-        rendering = [
-            f"{made.skipped:,} messages whose personal data are gone: what was recorded of them was taken as it is"
-        ]
-    else:
-        rendering = []
-    return (*rendering, *ALWAYS_UNCOVERED)
 
 
 class _RunHead(msgspec.Struct):
