@@ -72,7 +72,7 @@ COMMANDS: Table = {
             "show": "plan:show",
             "graph": "plan:graph",
             "diff": "plan:diff",
-            "test": "plan_test:test",
+            "test": "scenario:test",
             "schema": "plan:schema",
         },
     ),

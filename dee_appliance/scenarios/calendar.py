@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from dee_appliance.kernel.e1.civil_zone import OutOfRange, UnknownZone, ZoneTable, format_local
+from dee_appliance.kernel.e1.civil_zone import OutOfRange, UnknownZone, ZoneTable
 
 if TYPE_CHECKING:
     from dee_appliance.authoring.place import Place

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dee_appliance.authoring.finding import did_you_mean
 from dee_appliance.errors import Usage
 from dee_appliance.intake.contacts import PreparedContact, prepare_contact
 from dee_appliance.intake.invalid import InvalidValue
 from dee_appliance.kernel.e1.encoding import base32, derived
+from dee_appliance.runtime.config import CHANNELS
 from dee_appliance.runtime.enrolling import Variables, read_variables
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from dee_appliance.authoring.positions import Path
     from dee_appliance.authoring.written_scenario import WrittenContact
     from dee_appliance.intake.attribute_values import AttributeType
-    from dee_appliance.kernel.e1.plan import Plan
+    from dee_appliance.kernel.e1.plan import Channel, Plan
     from dee_appliance.scenarios.calendar import Calendar
 
     AttributeText = bool | int | str | datetime.date
@@ -34,6 +36,18 @@ PLAIN = ("key", "email", "phone", "timezone", "country", "region", "calling_hour
 NO_VARIABLES = Variables(typed={}, texts={})
 
 
+class Given(msgspec.Struct, frozen=True, kw_only=True):
+    """A consent that was given before the start. `obtained` and `expires` are ticks."""
+
+    place: Place
+    channel: Channel
+    purpose: str = "*"
+    consent_class: str = "express"
+    basis: str = ""
+    obtained: int | None = None
+    expires: int | None = None
+
+
 class Cast(msgspec.Struct, frozen=True, kw_only=True):
     """One contact that takes part. `enroll` is the tick at which it enters the first plan; None: it does not."""
 
@@ -41,6 +55,7 @@ class Cast(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
     written: WrittenContact
     prepared: PreparedContact | None
+    consents: tuple[Given, ...]
     enroll: int | None
     variables: Variables
 
@@ -68,7 +83,7 @@ def cast_of(place: Place, handle: str, written: WrittenContact, plans: tuple[Pla
     fields |= written.profile or {}
     for name in sorted({*fields} & {*(written.attributes or {})}):
         place.refuse(("attributes", name), "duplicate_value", f"`{name}` is said twice", "keep one of them")
-    prepared = prepared_contact(place, handle, fields, written.attributes or {}, plans, calendar)
+    prepared = prepared_contact(place, handle, fields, written.attributes or {}, plans=plans, calendar=calendar)
     enroll: int | None = None
     if not isinstance(written.enroll, bool):
         enroll = calendar.tick(place, ("enroll",), written.enroll)
@@ -81,14 +96,54 @@ def cast_of(place: Place, handle: str, written: WrittenContact, plans: tuple[Pla
         variables = typed_variables(place, ("variables",), plans[0], written.variables or {})
     elif written.variables is not None:
         place.warn(("variables",), "useless_field", "the contact is not enrolled", "leave `enroll = false` out")
-    return Cast(handle=handle, place=place, written=written, prepared=prepared, enroll=enroll, variables=variables)
+    return Cast(
+        handle=handle,
+        place=place,
+        written=written,
+        prepared=prepared,
+        consents=_consents(place, written, calendar),
+        enroll=enroll,
+        variables=variables,
+    )
 
 
-def prepared_contact(  # noqa: PLR0913 - a place, and what stands there
+def _consents(place: Place, written: WrittenContact, calendar: Calendar) -> tuple[Given, ...]:
+    given = []
+    for index, one in enumerate(written.consents or ()):
+        inside = place.inside("consents", index)
+        if not isinstance(one, str):
+            ticks = {
+                key: None if when is None else calendar.tick(inside, (key,), when)
+                for key, when in (("obtained", one.obtained), ("expires", one.expires))
+            }
+            given.append(
+                Given(
+                    place=inside,
+                    channel=one.channel,
+                    purpose=one.purpose,
+                    consent_class=one.kind,
+                    basis=one.basis,
+                    obtained=ticks["obtained"],
+                    expires=ticks["expires"],
+                )
+            )
+            continue
+        word, _, purpose = one.partition(":")
+        channel = next((known for known in CHANNELS if known == word), None)
+        if channel is None:
+            hint = f"{did_you_mean(word, CHANNELS)}; a purpose stands behind a colon, as in email:marketing"
+            inside.refuse((), "unknown_key", f"`{word}` is no channel", hint)
+        else:
+            given.append(Given(place=inside, channel=channel, purpose=purpose or "*"))
+    return tuple(given)
+
+
+def prepared_contact(
     place: Place,
     handle: str,
     fields: Mapping[str, str],
     attributes: Mapping[str, AttributeText],
+    *,
     plans: Iterable[Plan],
     calendar: Calendar,
 ) -> PreparedContact | None:

@@ -25,6 +25,8 @@ from dee_appliance.scenarios.wording import WORDS, event_name
 from dee_appliance.store.inbox import InboxRow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from dee_appliance.authoring.place import Place
     from dee_appliance.authoring.written_scenario import WrittenAct, WrittenAnswer, WrittenEvent, WrittenTimed
     from dee_appliance.channels.interface import Kind
@@ -43,7 +45,7 @@ assert all(REJECTED[code] == kind for kind, code in CODES.items())
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong in a case: `line` of the scenario file, and if there is one the run and the entry (its position) that show it."""
+    """What went wrong in a case: `line` of the scenario file; the run and the position of the entry that show it, if any do."""
 
     line: int
     expected: str
@@ -86,7 +88,7 @@ class Players:
             self._take_in(cast)
         for cast in self._case.cast.values():
             if cast.enroll is not None:
-                enrol = partial(self._enrol, cast.place, cast.handle, self._plans[0].plan, cast.variables)
+                enrol = partial(self._enrol, cast.handle, self._plans[0].plan, cast.variables)
                 self.schedule.put(cast.enroll, partial(self._attempt, cast.place, enrol))
         for place, timed, do in self._timed():
             if timed.at is not None:
@@ -117,40 +119,31 @@ class Players:
             file_secret = view.file_secret()
         row = contact_row(prepared, file_secret, now, job="scenario", new=True, secret=drawn(cast.handle))
         self._attempt(place, partial(engine.admit, [row]))
-        for index, given in enumerate(written.consents or ()):
-            inside = place.inside("consents", index)
-            if isinstance(given, str):
-                channel, _, purpose = given.partition(":")
-                grant = partial(engine.set_consent, prepared.contact, channel, granted=True, purpose=purpose or "*")
-            else:
-                ticks = {
-                    key: None if when is None else self._calendar.tick(inside, (key,), when)
-                    for key, when in (("obtained", given.obtained), ("expires", given.expires))
-                }
-                grant = partial(
-                    engine.set_consent,
-                    prepared.contact,
-                    given.channel,
-                    granted=True,
-                    purpose=given.purpose,
-                    consent_class=given.kind,
-                    basis=given.basis,
-                    **ticks,
-                )
-            self._attempt(inside, grant)
+        for one in cast.consents:
+            grant = partial(
+                engine.set_consent,
+                prepared.contact,
+                one.channel,
+                granted=True,
+                purpose=one.purpose,
+                consent_class=one.consent_class,
+                basis=one.basis,
+                obtained=one.obtained,
+                expires=one.expires,
+            )
+            self._attempt(one.place, grant)
         for index, scope in enumerate(written.suppressed or ()):
             self._attempt(
                 place.inside("suppressed", index), partial(engine.suppress, prepared.contact, scope=_scope(scope))
             )
 
-    def _enrol(self, place: Place, handle: str, plan: str, variables: Variables) -> None:
-        del place
+    def _enrol(self, handle: str, plan: str, variables: Variables) -> None:
         batch = self.engine.enroll(plan, [self.contact(handle)], variables=variables.typed, texts=variables.texts)
         for outcome in batch.outcomes:
             if outcome.startswith("rejected:"):
                 self.refused[(handle, plan)] = outcome.removeprefix("rejected:")
 
-    def _attempt(self, place: Place, do: partial[object], refused: str | None = None) -> None:
+    def _attempt(self, place: Place, do: Callable[[], object], refused: str | None = None) -> None:
         """Do one thing; a refusal that was not expected, and one that was and did not come, are failures."""
         try:
             do()
@@ -171,8 +164,7 @@ class Players:
     def reactions(self, permit: Permit, now: int) -> list[InboxRow]:
         """Return what the provider says of this send; what people do about it goes into the schedule."""
         handle = self._handles[permit.contact]
-        place, answer = self._answer(handle, permit)
-        del place
+        answer = self._answer(handle, permit)
         word = "accepted" if answer is None else answer.answer
         gone = Gone(handle=handle, permit=permit, answer=word)
         self.gone.append(gone)
@@ -184,16 +176,16 @@ class Players:
             self._follow(gone, now)
         return rows
 
-    def _answer(self, handle: str, permit: Permit) -> tuple[Place | None, WrittenAnswer | None]:
-        for index, answer in enumerate(self._case.written.answer or ()):
+    def _answer(self, handle: str, permit: Permit) -> WrittenAnswer | None:
+        for answer in self._case.written.answer or ():
             if (
                 answer.step == permit.step
                 and answer.contact in (None, handle)
                 and answer.visit in (None, permit.visit)
                 and answer.attempt in (None, permit.attempt)
             ):
-                return self._case.place.inside("answer", index), answer
-        return None, None
+                return answer
+        return None
 
     def _call(self, permit: Permit, answer: WrittenAnswer | None, at: int) -> list[InboxRow]:
         """Say how a call ends: as written, else nobody answers, unless an event of the scenario says it."""
@@ -223,7 +215,7 @@ class Players:
 
     # ---- what happens at a time ----
 
-    def _timed(self):  # noqa: ANN202
+    def _timed(self) -> Iterator[tuple[Place, WrittenTimed, Callable[[Gone | None], None]]]:
         for index, event in enumerate(self._case.written.event or ()):
             place = self._case.place.inside("event", index)
             yield place, event, partial(self._happen, place, event)
@@ -261,7 +253,7 @@ class Players:
         handle = self._sole(act.contact, gone)
         self._attempt(place, partial(self._act, place, act, handle), act.refused)
 
-    def _act(self, place: Place, act: WrittenAct, handle: str) -> None:  # noqa: C901, PLR0912 - one case for each word
+    def _act(self, place: Place, act: WrittenAct, handle: str) -> None:
         engine, contact = self.engine, self.contact(handle)
         match act.act:
             case "halt":
@@ -316,7 +308,9 @@ class Players:
         reader = ContactReader(self._appliance.database, self._appliance.journal.state)
         existing = reader.existing(self.contact(handle))
         fields = {**existing.profile, **(act.profile or {})}
-        prepared = prepared_contact(place, handle, fields, act.attributes or {}, self._plans, self._calendar)
+        prepared = prepared_contact(
+            place, handle, fields, act.attributes or {}, plans=self._plans, calendar=self._calendar
+        )
         if prepared is None:
             raise Refused("the contact cannot be changed like that", where=handle)
         merged = merge_contact(prepared, existing, known_zones=frozenset(self._calendar.zones.zones()))

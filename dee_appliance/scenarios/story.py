@@ -102,7 +102,10 @@ def story_of(view: View, run: Run, messages: Mapping[tuple[str, int], Message]) 
 
 
 def _visits(run: Run, lines: Iterable[LogLine]) -> tuple[str, ...]:
-    """Return the steps in the order in which the run entered them. A wait has its entry at its end: the last comes from the run."""
+    """Return the steps in the order in which the run entered them.
+
+    A wait has its entry at its end, so the step at which a live run stands comes from the run.
+    """
     seen: dict[tuple[str, int], None] = {}
     for line in lines:
         if line.step and line.outcome not in NOT_VISITED:

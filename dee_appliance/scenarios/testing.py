@@ -1,8 +1,8 @@
 """Scenario files, tested: every case played on a file of its own, compared with its expectations, and what no case has visited.
 
-    from dee_appliance.scenarios.testing import test_scenarios
+    from dee_appliance.scenarios.testing import check_scenarios
 
-    report = test_scenarios(["scenarios/"])
+    report = check_scenarios(["scenarios/"])
     assert report.passed, report
 
 The same scenario gives the same run heads, and the same log byte for byte, each time and everywhere.
@@ -24,7 +24,7 @@ from dee_appliance.kernel.e1.civil_zone import ZoneTable
 from dee_appliance.kernel.e1.encoding import derived
 from dee_appliance.runtime.appliance import Rehearsal, open_appliance
 from dee_appliance.runtime.making import FileOptions, make_file
-from dee_appliance.runtime.reports_log import LogFilter, LogLine, log
+from dee_appliance.runtime.reports_log import LogLine
 from dee_appliance.scenarios.casting import DOMAIN
 from dee_appliance.scenarios.expecting import Expecting, refused_instead, still_moving
 from dee_appliance.scenarios.playing import Failure, Players
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
     from dee_appliance.authoring.finding import Finding
     from dee_appliance.channels.interface import Message
-    from dee_appliance.kernel.e1.plan import Channel, Plan
-    from dee_appliance.runtime.appliance import Appliance
+    from dee_appliance.kernel.e1.plan import Plan
     from dee_appliance.runtime.reading import View
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
@@ -128,7 +127,7 @@ class ScenariosRefused(Refused):
         self.findings = findings
 
 
-def test_scenarios(
+def check_scenarios(
     paths: Iterable[str | Path],
     *,
     chosen: Callable[[str], bool] | None = None,
@@ -162,12 +161,10 @@ def test_scenarios(
     return ScenarioReport(cases=tuple(reports), coverage=coverage.plans(), findings=findings)
 
 
-test_scenarios.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for a test of its own
-
-
 def _read(paths: list[Path]) -> tuple[list[Scenario], tuple[Finding, ...]]:
     zones = ZoneTable(msgspec.to_builtins(compile_zone_table()))
-    scenarios, findings = [], []
+    scenarios: list[Scenario] = []
+    findings: list[Finding] = []
     for path in find_scenarios(paths):
         scenario, found = read_scenario(path, zones)
         findings += found

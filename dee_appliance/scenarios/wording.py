@@ -144,8 +144,10 @@ class _Checker:
     def _time(self, place: Place, timed: WrittenTimed) -> None:
         if (timed.at is None) == (timed.after is None):
             hint = 'at = "+2d", at = 2027-01-04T09:00:00, or after = "a step that sends" with delay = "1h"'
-            what = "missing_field" if timed.at is None else "wrong_combination"
-            place.refuse(() if timed.at is None else ("after",), what, "say when: `at`, or `after`", hint)
+            if timed.at is None:
+                place.refuse((), "missing_field", "this does not say when", hint)
+            else:
+                place.refuse(("after",), "wrong_combination", "`at` and `after` are two times", hint)
         elif timed.at is not None:
             for key in ("delay", "visit", "attempt"):
                 if getattr(timed, key) is not None:

@@ -49,7 +49,7 @@ def test(
     import time
 
     from dee_appliance.cli.junit import write_junit, write_mistakes
-    from dee_appliance.scenarios.testing import ScenariosRefused, test_scenarios
+    from dee_appliance.scenarios.testing import ScenariosRefused, check_scenarios
 
     _refuse_targets(junit, keep, scenarios)
     told: dict[str, list[str]] = {}
@@ -61,7 +61,7 @@ def test(
             told[f"{case.file}::{case.name}"] = list(_explained(case))
 
     try:
-        report = test_scenarios(
+        report = check_scenarios(
             scenarios or (Path(),),
             chosen=(lambda text: any(name.casefold() in text.casefold() for name in names)) if names else None,
             on_case=on_case,
