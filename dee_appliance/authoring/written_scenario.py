@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from dee_appliance.authoring.written import Amount, Count, Date, Duration, FieldName, PlanName, StepId, Text, TimeOfDay
 from dee_appliance.authoring.written import WrittenPart as Part
-from dee_appliance.kernel.e1.plan import CallOutcome, Channel
+from dee_appliance.kernel.e1.plan import Channel
 from dee_appliance.kernel.e1.run import Status
 
 MAX_CASES = 1_000
@@ -50,6 +50,8 @@ EventName = Annotated[
     Meta(pattern="^[a-z][a-z0-9_]*(\\.[a-z0-9_]+)*$", max_length=100, title='an event such as "replied"'),
 ]
 
+CallEnd = Literal["answered", "voicemail", "declined", "no_answer", "busy", "failed", "silent"]
+"""How a call ends; silent: nobody ever says."""
 AnswerWord = Literal["accepted", "rejected transient", "rejected permanent", "rejected config", "unknown"]
 ActWord = Literal[
     "halt",
@@ -115,7 +117,7 @@ class WrittenAnswer(Part, frozen=True, kw_only=True):
     attempt: Count | None = None
     answer: AnswerWord = "accepted"
     late: Duration | None = None
-    call: CallOutcome | Literal["silent"] | None = None
+    call: CallEnd | None = None
     lasts: Duration | None = None
     cost: Amount | None = None
 
@@ -168,6 +170,8 @@ class WrittenSendSeen(Part, frozen=True, kw_only=True):
     channel: Channel | None = None
     to: Address | None = None
     at: When | None = None
+    after: When | None = None
+    before: When | None = None
     between: Annotated[list[TimeOfDay], Meta(min_length=2, max_length=2)] | None = None
     outcome: Code | None = None
     subject: Text | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def make_file(path: Path, options: FileOptions, draw: Callable[[int], bytes] | N
     `draw` gives so many bytes for lineage and secret; only a file that is thrown away may have others than random ones.
     """
     draw = draw or os.urandom  # noqa: TID251 - the lineage and the file's secret are drawn here and recorded
-    zones = canonical(compile_zone_table())
+    zones = _installed_zones()
     policy_path = files("dee_appliance").joinpath("data/strict.toml") if options.policy is None else None
     checked = check_policy(_as_path(policy_path, options.policy))
     settable(checked)
@@ -71,6 +72,11 @@ def make_file(path: Path, options: FileOptions, draw: Callable[[int], bytes] | N
     secret = Brought(vault={FILE: {"secret": draw(32).hex()}})
     path.parent.mkdir(parents=True, exist_ok=True)
     create(path, lambda database: _fill(database, genesis, inputs, secret))
+
+
+@cache
+def _installed_zones() -> bytes:
+    return canonical(compile_zone_table())
 
 
 def _as_path(packaged: object, given: str | None) -> Path:

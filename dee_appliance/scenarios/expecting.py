@@ -160,15 +160,22 @@ class Expecting:
         tick = line.tick + self._view.epoch
         self._same(keys, wanted, {
             "step": line.step, "visit": line.visit, "attempt": sent.attempt, "channel": sent.channel,
-            "to": sent.to, "outcome": sent.outcome, "subject": sent.subject,
+            "to": sent.message.to, "outcome": sent.outcome,
         }, line)  # fmt: skip
-        if wanted.at is not None:
-            at = self._tick((*keys, "at"), wanted.at)
-            if at != tick:
-                self._fail((*keys, "at"), f"sent at {self._moment(at)}", f"sent at {self._moment(tick)}", line)
+        self._time(keys, wanted, sent, tick)
         if wanted.between is not None:
             self._between(keys, wanted, sent, tick)
         self._text(keys, wanted, sent)
+
+    def _time(self, keys: tuple[str | int, ...], wanted: WrittenSendSeen, sent: Sent, tick: int) -> None:
+        for word, fits in (("at", tick.__eq__), ("after", tick.__ge__), ("before", tick.__lt__)):
+            when: When | None = getattr(wanted, word)
+            if when is None:
+                continue
+            bound = self._tick((*keys, word), when)
+            if not fits(bound):
+                expected, happened = f"sent {word} {self._moment(bound)}", f"sent at {self._moment(tick)}"
+                self._fail((*keys, word), expected, happened, sent.entry)
 
     def _between(self, keys: tuple[str | int, ...], wanted: WrittenSendSeen, sent: Sent, tick: int) -> None:
         assert wanted.between is not None
@@ -182,15 +189,19 @@ class Expecting:
             self._fail((*keys, "between"), expected, happened, sent.entry)
 
     def _text(self, keys: tuple[str | int, ...], wanted: WrittenSendSeen, sent: Sent) -> None:
-        whole = f"{sent.subject}\n{sent.text}"
-        shown = f"the message is: {_short(sent.text)}"
+        if wanted.subject is wanted.contains is wanted.lacks is wanted.text is None:
+            return
+        subject, said = sent.read()
+        whole = f"{subject}\n{said}"
+        shown = f"the message is: {_short(said)}"
+        self._same(keys, wanted, {"subject": subject}, sent.entry)
         for index, text in enumerate(wanted.contains or ()):
             if text not in whole:
                 self._fail((*keys, "contains", index), f'the message contains "{text}"', shown, sent.entry)
         for index, text in enumerate(wanted.lacks or ()):
             if text in whole:
                 self._fail((*keys, "lacks", index), f'the message does not contain "{text}"', shown, sent.entry)
-        if wanted.text is not None and wanted.text.strip() != sent.text.strip():
+        if wanted.text is not None and wanted.text.strip() != said.strip():
             self._fail((*keys, "text"), f"the message is: {_short(wanted.text)}", shown, sent.entry)
 
     def _same(self, keys: tuple[str | int, ...], wanted: object, seen: Mapping[str, object], entry: LogLine) -> None:

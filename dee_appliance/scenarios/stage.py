@@ -80,7 +80,11 @@ class RecordingAdapter(NullAdapter):
 
 
 class KeptView(View):
-    """A view on the file that this process holds; leaving it closes nothing."""
+    """A view on the file that this process holds, as its loop sees it; leaving it closes nothing."""
+
+    def __init__(self, appliance: Appliance) -> None:
+        super().__init__(appliance.database)
+        self.state = appliance.journal.state
 
     def close(self) -> None:
         """The stage closes the file."""
@@ -95,7 +99,7 @@ class StageEngine(Engine):
 
     def view(self) -> View:
         """Read the file through the connection that is open."""
-        return KeptView(self._appliance.database)
+        return KeptView(self._appliance)
 
     def _submit_rows(self, rows: Sequence[InboxRow]) -> Submitted:
         return Submitted(replies=tuple(apply_now(self._appliance, rows)))

@@ -16,11 +16,12 @@ from dee_appliance.kernel.e1.run import scopes_of
 from dee_appliance.runtime.reports_log import Log, LogFilter, LogLine
 from dee_appliance.runtime.reports_runs import plan_heads
 
+from dee_appliance.channels.interface import Message  # noqa: TC001 - msgspec reads the types of a struct
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from email.message import EmailMessage
 
-    from dee_appliance.channels.interface import Message
     from dee_appliance.kernel.e1.run import Run
     from dee_appliance.runtime.reading import View
 
@@ -34,10 +35,12 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     entry: LogLine
     channel: str
     attempt: int
-    to: str
-    subject: str
-    text: str
+    message: Message
     outcome: str
+
+    def read(self) -> tuple[str, str]:
+        """Return the subject and the plain text of the message; of a call, everything that may be said in it."""
+        return _read(self.message)
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +73,11 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     holds: tuple[Held, ...]
     denials: tuple[Denied, ...]
     cost_micros: int | None
+
+    def with_holds(self) -> tuple[LogLine, ...]:
+        """Return the entries of the run, and those about the holds of its queue, in the order of the log."""
+        lines = {line.seq: line for line in (*self.lines, *(held.entry for held in self.holds))}
+        return tuple(lines[seq] for seq in sorted(lines))
 
 
 def runs_of(view: View, contact: str, plan: str | None) -> list[Run]:
@@ -126,23 +134,18 @@ def _attempt_of(line: LogLine) -> tuple[str, int]:
 
 def _sent(line: LogLine, lines: Iterable[LogLine], messages: Mapping[tuple[str, int], Message]) -> Sent:
     key = _attempt_of(line)
-    message = messages[key]
     later = [one for one in lines if one.seq > line.seq and _attempt_of(one) == key and one.action == line.action]
     settled = [one.outcome for one in later if one.outcome != "ongoing"]
-    subject, text = _read(message)
     return Sent(
         entry=line,
         channel=CHANNEL_OF[line.action],
         attempt=key[1],
-        to=message.to,
-        subject=subject,
-        text=text,
+        message=messages[key],
         outcome=settled[0] if settled else (later[0].outcome if later else ""),
     )
 
 
 def _read(message: Message) -> tuple[str, str]:
-    """Return the subject and the plain text of a message; of a call, everything that may be said in it."""
     if message.channel == "sms":
         return "", message.text
     if message.channel == "voice":
@@ -153,9 +156,10 @@ def _read(message: Message) -> tuple[str, str]:
 
 
 def _said(script: object) -> list[str]:
+    """Return the texts of a rendered script, in its order."""
     if isinstance(script, dict):
-        return [text for value in script.values() for text in _said(value)]
-    if isinstance(script, list):
+        return [text for key, value in script.items() if key != "do" for text in _said(value)]
+    if isinstance(script, list | tuple):
         return [text for value in script for text in _said(value)]
     return [script] if isinstance(script, str) else []
 

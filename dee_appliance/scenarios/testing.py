@@ -263,7 +263,7 @@ def _play(
                     status=story.run.status,
                     reason=story.run.reason,
                     head=story.run.rp,
-                    lines=story.lines,
+                    lines=story.with_holds(),
                 )
                 for handle, told in stories.items()
                 for story in told

@@ -269,8 +269,10 @@ class _Checker:
     def _send(self, place: Place, send: WrittenSendSeen) -> None:
         if send.step is not None:
             self._send_step(place, ("step",), send.step)
-        if send.at is not None:
-            self._calendar.tick(place, ("at",), send.at)
+        for word in ("at", "after", "before"):
+            when = getattr(send, word)
+            if when is not None:
+                self._calendar.tick(place, (word,), when)
         for index, time in enumerate(send.between or ()):
             try:
                 second_of_day(time)
