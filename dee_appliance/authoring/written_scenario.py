@@ -256,7 +256,7 @@ class WrittenScenario(Part, frozen=True, kw_only=True):
     packs: PathList | None = None
     zone: ZoneName = "UTC"
     start: When
-    settings: dict[Code, Scalar | list[Scalar]] | None = None
+    settings: dict[Code, Scalar] | None = None
     facts: dict[Code, bool] | None = None
     contact: dict[Handle, WrittenContact] | None = None
     case: Annotated[list[WrittenScenarioCase], Meta(min_length=1, max_length=MAX_CASES)]

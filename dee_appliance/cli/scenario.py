@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dee_appliance.cli.command import Session, command
-from dee_appliance.errors import Refused
+from dee_appliance.errors import Refused, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +51,8 @@ def test(
     from dee_appliance.cli.junit import write_junit, write_mistakes
     from dee_appliance.scenarios.testing import ScenariosRefused, check_scenarios
 
+    if fail_uncovered and names:
+        raise Usage("--fail-uncovered asks for all cases", where="-k", hint="leave one of the two out")
     _refuse_targets(junit, keep, scenarios)
     told: dict[str, list[str]] = {}
 

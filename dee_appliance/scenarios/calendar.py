@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from dee_appliance.authoring.notation import format_duration
+from dee_appliance.kernel.e1.civil_time import format_utc
 from dee_appliance.kernel.e1.civil_zone import OutOfRange, UnknownZone, ZoneTable
 
 if TYPE_CHECKING:
@@ -29,30 +31,46 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
     def tick(self, place: Place, keys: Path, when: When) -> int:
         """Return the tick of a moment; one that cannot be read becomes a finding and the start."""
         if isinstance(when, str) and when[:1] in "+-":
-            return self.start + place.offset(keys, when)
+            return self._known(place, keys, self.start + place.offset(keys, when))
         moment = _moment(place, keys, when)
-        return self.start if moment is None else moment_tick(self, place, keys, moment)
+        return self.start if moment is None else self._known(place, keys, self._tick_of(moment))
+
+    def _tick_of(self, moment: datetime.datetime) -> int | None:
+        """Return the tick of a date and time, local in the scenario's zone if it has no offset; None outside the table."""
+        since = moment - (NAIVE_EPOCH if moment.tzinfo is None else EPOCH)
+        seconds = since.days * 86_400 + since.seconds
+        try:
+            return seconds if moment.tzinfo is not None else self.zones.utc_of_local(self.zone, seconds)
+        except (OutOfRange, UnknownZone):
+            return None
+
+    def _known(self, place: Place, keys: Path, tick: int | None) -> int:
+        """Pass a tick that the zone table knows; another becomes a finding."""
+        try:
+            if tick is not None:
+                self.zones.local_at(self.zone, tick)
+                return tick
+        except (OutOfRange, UnknownZone):
+            pass
+        place.refuse(keys, "wrong_value", "this is outside the years that the time-zone table knows")
+        return self.start
+
+    def shown(self, tick: int) -> str:
+        """Return a moment as people read it: on the clock of the zone, and how long after the start."""
+        try:
+            clock = format_local(self.zones, self.zone, tick)
+        except (OutOfRange, UnknownZone):
+            clock = format_utc(tick)
+        return f"{clock} ({format_duration(tick - self.start)} after the start)"
 
 
 def _moment(place: Place, keys: Path, when: When) -> datetime.datetime | None:
-    if isinstance(when, datetime.datetime):
-        return when
     try:
-        return datetime.datetime.fromisoformat(when)
+        moment = when if isinstance(when, datetime.datetime) else datetime.datetime.fromisoformat(when)
     except ValueError:
+        moment = None
+    if moment is None or moment.microsecond:
         hint = 'write it like 2027-01-04T09:00:00, or "+2d" after the start'
         place.refuse(keys, "wrong_value", f"`{when}` is no moment", hint)
         return None
-
-
-def moment_tick(calendar: Calendar, place: Place, keys: Path, moment: datetime.datetime) -> int:
-    """Return the tick of a date and time, local in the scenario's zone if it has no offset."""
-    since = moment - (NAIVE_EPOCH if moment.tzinfo is None else EPOCH)
-    seconds = since.days * 86_400 + since.seconds
-    try:
-        tick = seconds if moment.tzinfo is not None else calendar.zones.utc_of_local(calendar.zone, seconds)
-        calendar.zones.local_at(calendar.zone, tick)
-    except (OutOfRange, UnknownZone):
-        place.refuse(keys, "wrong_value", f"{moment} is outside the years that the time-zone table knows")
-        return calendar.start
-    return tick
+    return moment

@@ -16,6 +16,7 @@ from dee_appliance.intake.invalid import InvalidValue
 from dee_appliance.kernel.e1.encoding import base32, derived
 from dee_appliance.runtime.config import CHANNELS
 from dee_appliance.runtime.enrolling import Variables, read_variables
+from dee_appliance.scenarios.wording import check_scope
 
 if TYPE_CHECKING:
     import datetime
@@ -83,6 +84,8 @@ def cast_of(place: Place, handle: str, written: WrittenContact, plans: tuple[Pla
     fields |= written.profile or {}
     for name in sorted({*fields} & {*(written.attributes or {})}):
         place.refuse(("attributes", name), "duplicate_value", f"`{name}` is said twice", "keep one of them")
+    for index, scope in enumerate(written.suppressed or ()):
+        check_scope(place, ("suppressed", index), scope, plans)
     prepared = prepared_contact(place, handle, fields, written.attributes or {}, plans=plans, calendar=calendar)
     enroll: int | None = None
     if not isinstance(written.enroll, bool):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dee_appliance.authoring.notation import format_duration, format_money, parse_money, second_of_day
-from dee_appliance.kernel.e1.civil_time import format_local, format_utc
+from dee_appliance.authoring.notation import format_money, parse_money, second_of_day
+from dee_appliance.kernel.e1.civil_time import OutOfRange, format_local, format_utc
 from dee_appliance.runtime.reports_view import zone_of
 from dee_appliance.scenarios.playing import Failure
 
@@ -59,12 +59,6 @@ class Expecting:
         seq = None if entry is None else entry.seq
         line, run = self._place.line(*keys), self._story.run.run
         self.failures.append(Failure(line=line, expected=expected, happened=happened, run=run, entry=seq))
-
-    def _moment(self, tick: int) -> str:
-        return f"{format_local(self._calendar.zones, self._calendar.zone, tick)} ({self._after(tick)} after the start)"
-
-    def _after(self, tick: int) -> str:
-        return format_duration(tick - self._calendar.start)
 
     def _tick(self, keys: tuple[str | int, ...], when: When) -> int:
         return self._calendar.tick(self._place, keys, when)
@@ -148,12 +142,12 @@ class Expecting:
     def _told_send(self, sent: object) -> str:
         assert hasattr(sent, "entry")
         line: LogLine = sent.entry
-        return f"{line.step} at {self._moment(line.tick + self._view.epoch)}"
+        return f"{line.step} at {self._calendar.shown(line.tick + self._view.epoch)}"
 
     def _told_other(self, one: object) -> str:
         rule, step = getattr(one, "rule", ""), getattr(one, "step", "")
         until = getattr(one, "until", None)
-        return f"{step or 'the queue'} by {rule}" + ("" if until is None else f" until {self._moment(until)}")
+        return f"{step or 'the queue'} by {rule}" + ("" if until is None else f" until {self._calendar.shown(until)}")
 
     def _send(self, keys: tuple[str | int, ...], wanted: WrittenSendSeen, sent: Sent) -> None:
         line = sent.entry
@@ -174,13 +168,19 @@ class Expecting:
                 continue
             bound = self._tick((*keys, word), when)
             if not fits(bound):
-                expected, happened = f"sent {word} {self._moment(bound)}", f"sent at {self._moment(tick)}"
+                expected, happened = (
+                    f"sent {word} {self._calendar.shown(bound)}",
+                    f"sent at {self._calendar.shown(tick)}",
+                )
                 self._fail((*keys, word), expected, happened, sent.entry)
 
     def _between(self, keys: tuple[str | int, ...], wanted: WrittenSendSeen, sent: Sent, tick: int) -> None:
         assert wanted.between is not None
         zone = zone_of(self._view.state.contact(self._story.run.contact)) or self._calendar.zone
-        second = self._calendar.zones.local_at(zone, tick) % DAY_S
+        try:
+            second = self._calendar.zones.local_at(zone, tick) % DAY_S
+        except OutOfRange:
+            return
         opens, closes = (second_of_day(time) for time in wanted.between)
         inside = opens <= second < closes if opens < closes else (second >= opens or second < closes)
         if not inside:
@@ -221,8 +221,10 @@ class Expecting:
             if one.until is not None:
                 until = self._tick((*keys, "until"), one.until)
                 if until != held.until:
-                    seen = "without a time" if held.until is None else f"until {self._moment(held.until)}"
-                    self._fail((*keys, "until"), f"held until {self._moment(until)}", f"held {seen}", held.entry)
+                    seen = "without a time" if held.until is None else f"until {self._calendar.shown(held.until)}"
+                    self._fail(
+                        (*keys, "until"), f"held until {self._calendar.shown(until)}", f"held {seen}", held.entry
+                    )
 
     def _denials(self) -> None:
         wanted: Sequence[WrittenDenialSeen] | None = self._expect.denials
@@ -269,8 +271,8 @@ class Expecting:
         if expect.ends is not None and last is not None:
             ends, seen_tick = self._tick(("ends",), expect.ends), last.tick + self._view.epoch
             if ends != seen_tick:
-                happened = f"its last entry is at {self._moment(seen_tick)}"
-                self._fail(("ends",), f"the run's last entry is at {self._moment(ends)}", happened, last)
+                happened = f"its last entry is at {self._calendar.shown(seen_tick)}"
+                self._fail(("ends",), f"the run's last entry is at {self._calendar.shown(ends)}", happened, last)
         if expect.head is not None and not story.run.rp.startswith(expect.head):
             self._fail(("head",), f"the run head is {expect.head}", f"it is {story.run.rp}")
 

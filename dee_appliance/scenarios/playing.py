@@ -21,7 +21,7 @@ from dee_appliance.runtime.importing import ContactReader, contact_row
 from dee_appliance.scenarios.casting import drawn, prepared_contact, typed_variables
 from dee_appliance.scenarios.stage import Schedule, StageEngine
 from dee_appliance.scenarios.story import runs_of
-from dee_appliance.scenarios.wording import WORDS, event_name
+from dee_appliance.scenarios.wording import WORDS, event_name, scope_of
 from dee_appliance.store.inbox import InboxRow
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Players:
             self._attempt(one.place, grant)
         for index, scope in enumerate(written.suppressed or ()):
             self._attempt(
-                place.inside("suppressed", index), partial(engine.suppress, prepared.contact, scope=_scope(scope))
+                place.inside("suppressed", index), partial(engine.suppress, prepared.contact, scope=scope_of(scope))
             )
 
     def _enrol(self, handle: str, plan: str, variables: Variables) -> None:
@@ -257,9 +257,9 @@ class Players:
         engine, contact = self.engine, self.contact(handle)
         match act.act:
             case "halt":
-                engine.halt(_scope(act.scope or "*"))
+                engine.halt(scope_of(act.scope or "*"))
             case "release":
-                engine.release(_scope(act.scope or "*"))
+                engine.release(scope_of(act.scope or "*"))
             case "pause" | "resume" | "cancel" | "retry" | "resolve" | "skip":
                 batch = engine.operate(act.act, [self._run(handle, act.plan).run], choice=act.choice or "")
                 _require_done(batch.outcomes)
@@ -268,7 +268,7 @@ class Players:
             case "enroll":
                 self._act_enrol(place, act, handle)
             case "suppress" | "lift":
-                engine.suppress(contact, on=act.act == "suppress", scope=_scope(act.scope or "*"))
+                engine.suppress(contact, on=act.act == "suppress", scope=scope_of(act.scope or "*"))
             case "grant" | "revoke":
                 assert act.channel is not None
                 engine.set_consent(contact, act.channel, granted=act.act == "grant", purpose=act.purpose or "*")
@@ -349,11 +349,6 @@ def _answered(permit: Permit, word: str, answer: WrittenAnswer | None) -> Answer
 
 def _is_of_send(name: str) -> bool:
     return any(name in words.values() for words in WORDS.values())
-
-
-def _scope(text: str) -> str:
-    """Return a scope; a channel may be written by itself."""
-    return f"channel:{text}" if text in WORDS else text
 
 
 def _require_done(outcomes: dict[str, int]) -> None:

@@ -19,6 +19,8 @@ from dee_appliance.authoring.shape import Broken, Shape
 from dee_appliance.authoring.source import Source, read_source
 from dee_appliance.authoring.written_scenario import WrittenScenario, WrittenScenarioCase
 from dee_appliance.errors import Refused, Usage
+from dee_appliance.intake.codes import CODE_HINT, is_code
+from dee_appliance.kernel.e1.file_input import SETTINGS
 from dee_appliance.kernel.e1.policy import WindowRule
 from dee_appliance.runtime.packs import read_pack
 from dee_appliance.scenarios.calendar import Calendar
@@ -66,7 +68,7 @@ def find_scenarios(paths: Iterable[Path]) -> list[Path]:
         if not path.is_dir():
             found[path] = None
             continue
-        beneath = [one for one in path.rglob("*.toml") if is_scenario(one)]
+        beneath = [one for one in path.rglob("*.toml") if is_scenario(one) and not _is_hidden(one.relative_to(path))]
         found |= dict.fromkeys(sorted(beneath, key=str))
     if not found:
         named = ", ".join(str(path) for path in paths)
@@ -81,6 +83,10 @@ def find_scenarios(paths: Iterable[Path]) -> list[Path]:
 def is_scenario(path: Path) -> bool:
     """Tell whether a file that was found, not named, is a scenario."""
     return path.is_file() and (path.name.endswith(ENDING) or (path.parent.name == FOLDER and path.suffix == ".toml"))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def read_scenario(path: Path, zones: ZoneTable) -> tuple[Scenario | None, tuple[Finding, ...]]:
@@ -109,6 +115,7 @@ class _Reader:
         policy, covered = self._policy(written)
         packs = self._packs(written)
         plans = self._plans(written, covered=covered)
+        self._settings(written)
         if self._found.refused:
             return None
         cases = self._cases(written, calendar, tuple(one.plan for one in plans if one.plan is not None))
@@ -140,6 +147,20 @@ class _Reader:
             self._top.refuse(("start",), "wrong_value", "a scenario starts between 1970 and 2100")
             start = 0
         return Calendar(zones=self._zones, zone=zone, start=start)
+
+    def _settings(self, written: WrittenScenario) -> None:
+        for key, value in (written.settings or {}).items():
+            wanted = SETTINGS.get(key)
+            if wanted is None:
+                hint = did_you_mean(key, SETTINGS)
+                self._top.refuse(("settings", key), "unknown_key", f"there is no setting `{key}`", hint)
+            elif type(value) is not wanted or (isinstance(value, int) and value < 0):
+                words = {bool: "true or false", str: "a text", int: "a whole number from 0 on"}
+                told = words.get(wanted, "set by dee trial alone")
+                self._top.refuse(("settings", key), "wrong_type", f"`{key}` is {told}")
+        for name in written.facts or {}:
+            if not is_code(name):
+                self._top.refuse(("facts", name), "wrong_value", f"`{name}` is no name of a fact", CODE_HINT)
 
     def _file(self, keys: tuple[str | int, ...], text: str, what: str) -> Path | None:
         """Return the path of a file that is named; one that is not there becomes a finding."""
@@ -259,6 +280,8 @@ class _Reader:
         if not chosen:
             place.refuse(("name",), "missing_field", "nobody takes part in this case", "write a [contact.NAME] table")
         until = None if one.until is None else calendar.tick(place, ("until",), one.until)
+        if until is not None and until < calendar.start:
+            place.refuse(("until",), "wrong_order", "this is before the start")
         case = Case(name=one.name, written=one, place=place, cast=chosen, until=until)
         check_case(place, one, tuple(chosen), plans, calendar)
         return case

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from dee_appliance.channels.interface import Message
 from dee_appliance.kernel.e1.encoding import run_id
 from dee_appliance.kernel.e1.plan import CHANNEL_OF
 from dee_appliance.kernel.e1.run import scopes_of
 from dee_appliance.runtime.reports_log import Log, LogFilter, LogLine
 from dee_appliance.runtime.reports_runs import plan_heads
-
-from dee_appliance.channels.interface import Message  # noqa: TC001 - msgspec reads the types of a struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

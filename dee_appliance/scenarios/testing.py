@@ -226,14 +226,17 @@ def _base(path: Path, scenario: Scenario, folder: Path) -> bytes:
     clock = StageClock(scenario.calendar.start)
     with open_appliance(path, "dee plan test", clock=clock, state_dir=StateDir(folder / "state")) as appliance:
         engine = StageEngine(appliance)
-        for pack in scenario.packs:
-            engine.use_pack(pack)
-        for key, value in (written.settings or {}).items():
-            engine.set_setting(key, value)
-        for name, value in (written.facts or {}).items():
-            engine.set_fact(name, value)
-        for plan in scenario.plans:
-            engine.publish_plan(plan.file)
+        try:
+            for pack in scenario.packs:
+                engine.use_pack(pack)
+            for key, value in (written.settings or {}).items():
+                engine.set_setting(key, value)
+            for name, fact in (written.facts or {}).items():
+                engine.set_fact(name, fact)
+            for plan in scenario.plans:
+                engine.publish_plan(plan.file)
+        except Refused as error:
+            raise Usage(f"no file can be made for it: {error.what}", where=scenario.file, hint=error.hint) from error
     return path.read_bytes()
 
 

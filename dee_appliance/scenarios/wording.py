@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dee_appliance.authoring.finding import did_you_mean
 from dee_appliance.authoring.notation import NotationError, second_of_day
+from dee_appliance.intake.codes import CODE_HINT, is_code
 from dee_appliance.kernel.e1.file_input import SETTINGS
 from dee_appliance.kernel.e1.input import EVENTS
 from dee_appliance.kernel.e1.plan import CALL_OUTCOMES, CHANNEL_OF, Branch, Plan, Step, Task, kind_of, targets_of
@@ -213,6 +214,12 @@ class _Checker:
                 place.refuse((), "missing_field", f"{act.act} has no `{key}`")
         self._contact(place, act.contact, needed="contact" in allowed and act.after is None)
         self._plan(place, act.plan)
+        if act.scope is not None:
+            check_scope(place, ("scope",), act.scope, self._plans)
+        for key in ("purpose", "name") if act.act in ("grant", "revoke", "fact") else ():
+            text = getattr(act, key)
+            if text is not None and text != "*" and not is_code(text):
+                place.refuse((key,), "wrong_value", f"`{text}` is no code", CODE_HINT)
         if act.act == "setting" and act.name is not None and act.name not in SETTINGS:
             hint = did_you_mean(act.name, SETTINGS)
             place.refuse(("name",), "unknown_key", f"there is no setting `{act.name}`", hint)
@@ -293,6 +300,18 @@ class _Checker:
         if all(value is None for name, value in said.items() if name not in ("contact", "plan", "run")):
             hint = 'as in status = "COMPLETED", or visits = ["intro"]'
             place.refuse((), "missing_field", "this expects nothing", hint)
+
+
+def scope_of(text: str) -> str:
+    """Return a scope; a channel may be written by itself."""
+    return f"channel:{text}" if text in WORDS else text
+
+
+def check_scope(place: Place, keys: Path, text: str, plans: Iterable[Plan]) -> None:
+    """Check a scope of a halt or a suppression."""
+    known = ["*", *WORDS, *(f"channel:{channel}" for channel in WORDS), *(f"plan:{plan.plan}" for plan in plans)]
+    if text not in known:
+        place.refuse(keys, "unknown_key", f"`{text}` is no scope", did_you_mean(text, known))
 
 
 def conditions_of(plan: Plan) -> list[str]:
