@@ -9,7 +9,7 @@ import msgspec
 
 from dee_appliance.authoring.notation import format_duration
 from dee_appliance.kernel.e1.civil_time import format_utc
-from dee_appliance.kernel.e1.civil_zone import OutOfRange, UnknownZone, ZoneTable
+from dee_appliance.kernel.e1.civil_zone import OutOfRange, UnknownZone, ZoneTable, format_local
 
 if TYPE_CHECKING:
     from dee_appliance.authoring.place import Place

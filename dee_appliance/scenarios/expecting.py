@@ -189,7 +189,7 @@ class Expecting:
             self._fail((*keys, "between"), expected, happened, sent.entry)
 
     def _text(self, keys: tuple[str | int, ...], wanted: WrittenSendSeen, sent: Sent) -> None:
-        if wanted.subject is wanted.contains is wanted.lacks is wanted.text is None:
+        if all(part is None for part in (wanted.subject, wanted.contains, wanted.lacks, wanted.text)):
             return
         subject, said = sent.read()
         whole = f"{subject}\n{said}"

@@ -84,9 +84,7 @@ class Players:
     def enter(self, appliance: Appliance) -> None:
         """Take the contacts in, and put what happens at a time into the schedule."""
         self._appliance, self._engine = appliance, StageEngine(appliance)
-        for cast in self._case.cast.values():
-            self._take_in(cast)
-        for cast in self._case.cast.values():
+        for cast in [cast for cast in self._case.cast.values() if self._take_in(cast)]:
             if cast.enroll is not None:
                 enrol = partial(self._enrol, cast.handle, self._plans[0].plan, cast.variables)
                 self.schedule.put(cast.enroll, partial(self._attempt, cast.place, enrol))
@@ -111,14 +109,16 @@ class Players:
 
     # ---- contacts ----
 
-    def _take_in(self, cast: Cast) -> None:
+    def _take_in(self, cast: Cast) -> bool:
+        """Import one contact with its consents and suppressions; tell whether it is in."""
         prepared, written, place = cast.prepared, cast.written, cast.place
         assert prepared is not None
         engine, now = self.engine, self._calendar.start
         with engine.view() as view:
             file_secret = view.file_secret()
         row = contact_row(prepared, file_secret, now, job="scenario", new=True, secret=drawn(cast.handle))
-        self._attempt(place, partial(engine.admit, [row]))
+        if not self._attempt(place, partial(engine.admit, [row])):
+            return False
         for one in cast.consents:
             grant = partial(
                 engine.set_consent,
@@ -136,6 +136,7 @@ class Players:
             self._attempt(
                 place.inside("suppressed", index), partial(engine.suppress, prepared.contact, scope=scope_of(scope))
             )
+        return True
 
     def _enrol(self, handle: str, plan: str, variables: Variables) -> None:
         batch = self.engine.enroll(plan, [self.contact(handle)], variables=variables.typed, texts=variables.texts)
@@ -143,8 +144,8 @@ class Players:
             if outcome.startswith("rejected:"):
                 self.refused[(handle, plan)] = outcome.removeprefix("rejected:")
 
-    def _attempt(self, place: Place, do: Callable[[], object], refused: str | None = None) -> None:
-        """Do one thing; a refusal that was not expected, and one that was and did not come, are failures."""
+    def _attempt(self, place: Place, do: Callable[[], object], refused: str | None = None) -> bool:
+        """Do one thing and tell whether it was done. A refusal that nobody expected, and one that did not come, are failures."""
         try:
             do()
         except Refused as error:
@@ -154,10 +155,11 @@ class Players:
             elif refused not in told:
                 line = place.line("refused")
                 self.failures.append(Failure(line=line, expected=f"refused: {refused}", happened=f"refused: {told}"))
-            return
+            return False
         if refused is not None:
             line = place.line("refused")
             self.failures.append(Failure(line=line, expected=f"refused: {refused}", happened="it was done"))
+        return True
 
     # ---- the provider, as the loop asks for it ----
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,7 +163,7 @@ def check_scenarios(
 
 
 def _read(paths: list[Path]) -> tuple[list[Scenario], tuple[Finding, ...]]:
-    zones = ZoneTable(msgspec.to_builtins(compile_zone_table()))
+    zones = _zones()
     scenarios: list[Scenario] = []
     findings: list[Finding] = []
     for path in find_scenarios(paths):
@@ -173,6 +174,11 @@ def _read(paths: list[Path]) -> tuple[list[Scenario], tuple[Finding, ...]]:
     if any(finding.severity == "refused" for finding in findings):
         raise ScenariosRefused(tuple(findings))
     return scenarios, tuple(findings)
+
+
+@cache
+def _zones() -> ZoneTable:
+    return ZoneTable(compile_zone_table())
 
 
 def _require_one(wanted: list[tuple[Scenario, Case]], keep: Path) -> None:
