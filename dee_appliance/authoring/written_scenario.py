@@ -6,13 +6,12 @@ the words mean is told in docs/plan-tests.md, which a field added here needs a l
 
 from __future__ import annotations
 
-import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from dee_appliance.authoring.written import Amount, Count, Date, Duration, FieldName, PlanName, StepId, Text, TimeOfDay
+from dee_appliance.authoring.written import Amount, Count, Duration, FieldName, PlanName, StepId, Text, TimeOfDay
 from dee_appliance.authoring.written import WrittenPart as Part
 from dee_appliance.kernel.e1.plan import Channel
 from dee_appliance.kernel.e1.run import Status
@@ -31,14 +30,20 @@ Handle = Annotated[
 FilePath = Annotated[str, Meta(min_length=1, max_length=1_000, title="a path relative to this file")]
 Title = Annotated[str, Meta(min_length=1, max_length=200, title="a text of at most 200 characters")]
 ZoneName = Annotated[str, Meta(min_length=1, max_length=64, title="a time zone such as America/New_York")]
-When = (
-    Annotated[datetime.datetime, Meta(title="a date and time such as 2027-01-04T09:00:00")]
-    | Annotated[str, Meta(min_length=2, max_length=40, title='a time after the start such as "+2d"')]
-)
-"""A moment: local in the zone of the file, or with an offset (Z is UTC), or so long after the start."""
+When = Annotated[
+    str,
+    Meta(
+        min_length=2,
+        max_length=40,
+        title='a date and time such as 2027-01-04T09:00:00, or a time after the start such as "+2d"',
+        examples=["+2d", "2027-01-04T09:00:00"],
+    ),
+]
+"""A moment: local in the zone of the file, or with an offset (Z is UTC), or so long after the start. TOML's dates are read as
+their text."""
 Code = Annotated[str, Meta(min_length=1, max_length=100, title="a word as it stands in the log")]
 Scalar = bool | int | Annotated[str, Meta(max_length=1_000, title="a text")]
-AttributeText = bool | int | Date | Annotated[str, Meta(min_length=1, max_length=64, title="a short text")]
+AttributeText = bool | int | Annotated[str, Meta(min_length=1, max_length=64, title="a short text")]
 Address = Annotated[str, Meta(min_length=1, max_length=320, title="an address")]
 Names = Annotated[list[Handle], Meta(max_length=MAX_ITEMS)]
 PathList = Annotated[list[FilePath], Meta(max_length=100)]

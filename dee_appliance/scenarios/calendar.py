@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 NAIVE_EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - a local time has no zone of its own
 
-When: TypeAlias = "str | datetime.datetime"
-
 
 class Calendar(msgspec.Struct, frozen=True, kw_only=True):
     """How moments of one scenario become ticks: its zone and start."""
@@ -28,9 +26,9 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     start: int
 
-    def tick(self, place: Place, keys: Path, when: When) -> int:
+    def tick(self, place: Place, keys: Path, when: str) -> int:
         """Return the tick of a moment; one that cannot be read becomes a finding and the start."""
-        if isinstance(when, str) and when[:1] in "+-":
+        if when[:1] in "+-":
             return self._known(place, keys, self.start + place.offset(keys, when))
         moment = _moment(place, keys, when)
         return self.start if moment is None else self._known(place, keys, self._tick_of(moment))
@@ -64,9 +62,9 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         return f"{clock} ({format_duration(tick - self.start)} after the start)"
 
 
-def _moment(place: Place, keys: Path, when: When) -> datetime.datetime | None:
+def _moment(place: Place, keys: Path, when: str) -> datetime.datetime | None:
     try:
-        moment = when if isinstance(when, datetime.datetime) else datetime.datetime.fromisoformat(when)
+        moment = datetime.datetime.fromisoformat(when)
     except ValueError:
         moment = None
     if moment is None or moment.microsecond:

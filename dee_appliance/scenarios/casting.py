@@ -5,6 +5,7 @@ The id of a contact follows from its name in the scenario alone, so a split puts
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,7 +20,6 @@ from dee_appliance.runtime.enrolling import Variables, read_variables
 from dee_appliance.scenarios.wording import check_scope
 
 if TYPE_CHECKING:
-    import datetime
     from collections.abc import Iterable, Mapping
 
     from dee_appliance.authoring.place import Place
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel, Plan
     from dee_appliance.scenarios.calendar import Calendar
 
-    AttributeText = bool | int | str | datetime.date
+    AttributeText = bool | int | str
 
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DOMAIN = "dee.scenario.v1"
 PLAIN = ("key", "email", "phone", "timezone", "country", "region", "calling_hours", "subscriber")
 """Fields of a contact that an import knows by these names."""
@@ -75,7 +76,7 @@ def text_of(value: AttributeText) -> str:
     """Return a TOML value as a cell of a table would have it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return str(value)
 
 
 def cast_of(place: Place, handle: str, written: WrittenContact, plans: tuple[Plan, ...], calendar: Calendar) -> Cast:
@@ -183,7 +184,7 @@ def _type_of(name: str, value: AttributeText, plans: Iterable[Plan]) -> Attribut
         return "bool"
     if isinstance(value, int):
         return "int"
-    return "date" if hasattr(value, "isoformat") else "enum"
+    return "date" if DATE.fullmatch(value) else "enum"
 
 
 def typed_variables(place: Place, keys: Path, plan: Plan, given: Mapping[str, AttributeText]) -> Variables:

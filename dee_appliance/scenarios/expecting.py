@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from dee_appliance.runtime.reading import View
     from dee_appliance.runtime.reports_log import LogLine
-    from dee_appliance.scenarios.calendar import Calendar, When
+    from dee_appliance.scenarios.calendar import Calendar
     from dee_appliance.scenarios.story import Denied, Held, Sent, Story
 
 DAY_S = 86_400
@@ -60,7 +60,7 @@ class Expecting:
         line, run = self._place.line(*keys), self._story.run.run
         self.failures.append(Failure(line=line, expected=expected, happened=happened, run=run, entry=seq))
 
-    def _tick(self, keys: tuple[str | int, ...], when: When) -> int:
+    def _tick(self, keys: tuple[str | int, ...], when: str) -> int:
         return self._calendar.tick(self._place, keys, when)
 
     # ---- the run ----
@@ -163,7 +163,7 @@ class Expecting:
 
     def _time(self, keys: tuple[str | int, ...], wanted: WrittenSendSeen, sent: Sent, tick: int) -> None:
         for word, fits in (("at", tick.__eq__), ("after", tick.__ge__), ("before", tick.__lt__)):
-            when: When | None = getattr(wanted, word)
+            when: str | None = getattr(wanted, word)
             if when is None:
                 continue
             bound = self._tick((*keys, word), when)

@@ -6,6 +6,7 @@ contacts and targets that are named exist. What happens is in `playing`, what is
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,9 +93,23 @@ def _is_hidden(path: Path) -> bool:
 def read_scenario(path: Path, zones: ZoneTable) -> tuple[Scenario | None, tuple[Finding, ...]]:
     """Read and check one scenario file; None when anything was refused. Raises Refused when there is no file to look into."""
     found = Findings()
-    source = read_source(path, found)
-    scenario = None if source is None else _Reader(source, zones, found).scenario()
+    source, scenario = read_source(path, found), None
+    if source is not None:
+        try:
+            plain = {key: _dated(value) for key, value in source.data.items()}
+            scenario = _Reader(msgspec.structs.replace(source, data=plain), zones, found).scenario()
+        except RecursionError:
+            found.refuse(source.file, 1, "syntax", "values are nested too deeply")
     return (None if found.refused else scenario), found.in_order(str(path))
+
+
+def _dated(value: object) -> object:
+    """Return a value with TOML's dates as their text, as JSON has them."""
+    if isinstance(value, dict):
+        return {key: _dated(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_dated(inner) for inner in value]
+    return value.isoformat() if isinstance(value, datetime.date) else value
 
 
 class _Reader:
@@ -138,7 +153,7 @@ class _Reader:
             zone = "UTC"
         calendar = Calendar(zones=self._zones, zone=zone, start=0)
         start = 0
-        if isinstance(written.start, str) and written.start[:1] in "+-":
+        if written.start[:1] in "+-":
             hint = "write it like 2027-01-04T09:00:00"
             self._top.refuse(("start",), "wrong_value", f"`{written.start}` is no moment", hint)
         else:

@@ -34,10 +34,10 @@ class Schedule:
     """What will be done and when, in the order of ticks; at one tick in the order in which it was put."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._heap: list[tuple[int, int, Callable[[], object]]] = []
         self._count = 0
 
-    def put(self, tick: int, act: Callable[[], None]) -> None:
+    def put(self, tick: int, act: Callable[[], object]) -> None:
         """Do this at that tick, before anything else of that tick."""
         heapq.heappush(self._heap, (tick, self._count, act))
         self._count += 1
@@ -46,7 +46,7 @@ class Schedule:
         """Return when the next thing is done, None if there is nothing."""
         return self._heap[0][0] if self._heap else None
 
-    def due(self, now: int) -> Callable[[], None] | None:
+    def due(self, now: int) -> Callable[[], object] | None:
         """Take out the next thing, if its time has come."""
         return heapq.heappop(self._heap)[2] if self._heap and self._heap[0][0] <= now else None
 

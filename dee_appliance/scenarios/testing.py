@@ -113,10 +113,8 @@ class ScenarioReport(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(failed) or f"{len(self.cases)} passed"
 
 
-class ScenariosRefused(Refused):
+class ScenariosRefused(Usage):
     """Scenario files that are wrong: nothing was run. `findings` name every mistake."""
-
-    exit_code = 2
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         refused = [finding for finding in findings if finding.severity == "refused"]

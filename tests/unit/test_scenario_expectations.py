@@ -87,12 +87,13 @@ RIGHT = (
     'visits = ["intro", "pause", "call", "done"]',
     'status = "COMPLETED"\noutcome = "finished"\nstep = "done"',
     'branches = { pause = "call", call = "done" }',
-    'sends = [{ step = "intro", to = "jane@example.com", at = "+0s", after = "+0s", before = "+1s", attempt = 1, visit = 1 }, {}]',
+    'sends = [{ step = "intro", to = "jane@example.com", attempt = 1, visit = 1 }, {}]',
+    'sends = [{ at = "+0s", after = "+0s", before = "+1s" }, {}]',
     'sends = [{ subject = "Hello", contains = ["Hello Jane"], lacks = ["Kim"], text = "Hello Jane, how are you?" }, {}]',
     "sends = [{ between = [22:00:00, 09:00:01] }, { between = [09:00:00, 18:00:00] }]",
     'sends = [{}, { channel = "voice", outcome = "no_answer", contains = ["Hello"], at = "+2d" }]',
     "sends = 2\nholds = []\ndenials = []",
-    'entries = [{ action = "enroll", outcome = "enrolled" }, { step = "pause", outcome = "elapsed", at = "+2d", detail = { to = "call" } }]',
+    'entries = [{ action = "enroll" }, { step = "pause", outcome = "elapsed", at = "+2d", detail = { to = "call" } }]',
     "ends = 2027-01-06T09:00:30",
 )
 
