@@ -48,9 +48,11 @@ def test_a_failed_case_is_told_with_its_place_its_log_and_what_to_type_next(bare
     assert "dee plan test plans/one.scenario.toml -k '::no reply' --keep case.db" in text
     assert lines[-1].startswith("1 failed, 1 passed in ")
     assert said.err.startswith("dee: 1 of 2 cases failed")
+    told: list[int] = []
     for words in re.findall(r"^    dee (.*)$", said.out, flags=re.MULTILINE):
-        shown = bare.dee(*shlex.split(words))
-    assert "outcome:elapsed" in shown.out
+        shown = bare.dee(*shlex.split(words), *(["--do", "end"] if words.startswith("debug") else []))
+        told.append(shown.code)
+    assert told == [1, 0, 0]
 
 
 def test_the_log_of_a_failure_ends_at_the_entry_that_shows_it(bare: Terminal) -> None:
