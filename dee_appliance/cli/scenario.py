@@ -136,8 +136,8 @@ def _explained(case: CaseReport) -> Iterator[str]:
     yield "next: keep the file and look into it:"
     yield f"  dee plan test {_quoted(case.file)} -k {_quoted(f'::{case.name}')} --keep case.db"
     yield "  dee log --db case.db --long"
-    for run in dict.fromkeys(failure.run for failure in case.failures if failure.run):
-        yield f"  dee debug {run} --db case.db"
+    for failed in dict.fromkeys(failure.run for failure in case.failures if failure.run):
+        yield f"  dee debug {failed} --db case.db"
 
 
 def _trace(run: RunSeen, last: int | None) -> Iterator[str]:

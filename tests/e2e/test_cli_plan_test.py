@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import socket
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -18,7 +19,13 @@ REPLY = ("[[case.event]]", 'event = "replied"', 'after = "intro"', 'delay = "1h"
 
 
 @pytest.mark.slow
-def test_the_scenarios_of_the_examples_pass_and_use_every_step_way_and_exit(bare: Terminal) -> None:
+def test_the_scenarios_of_the_examples_pass_and_use_every_step_way_and_exit(
+    bare: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_socket(*words: object, **more: object) -> None:
+        raise AssertionError(f"a scenario opens no socket: {words} {more}")
+
+    monkeypatch.setattr(socket, "socket", no_socket)
     said = bare.ok("plan", "test", EXAMPLES, "--fail-uncovered", "--json")
     records = said.records()
     assert {one["file"] for one in records if one["type"] == "case"} == {str(file) for file in FILES}

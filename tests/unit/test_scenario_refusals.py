@@ -17,7 +17,7 @@ from dee_appliance.authoring.zone_table import compile_zone_table
 from dee_appliance.errors import Refused, Usage
 from dee_appliance.kernel.e1.civil_zone import ZoneTable
 from dee_appliance.scenarios.reading import read_scenario
-from dee_appliance.scenarios.testing import ScenariosRefused
+from dee_appliance.scenarios.testing import CaseReport, ScenariosRefused
 
 CASES = cases(Path(__file__).parent / "scenario_refused.txt")
 ZONES = ZoneTable(compile_zone_table())
@@ -43,7 +43,7 @@ def test_a_mistake_in_one_file_keeps_the_others_from_running(tmp_path: Path) -> 
     folder = desk(tmp_path)
     scenario(folder, case(), name="a.scenario.toml")
     scenario(folder, case(expect=['stat = "x"']), name="b.scenario.toml")
-    done = []
+    done: list[CaseReport] = []
     with pytest.raises(ScenariosRefused):
         check_scenarios([folder], on_case=done.append)
     assert done == []
