@@ -13,6 +13,7 @@ import msgspec
 from dee_appliance.authoring.written import WrittenPlan
 from dee_appliance.authoring.written_pack import WrittenPackFile
 from dee_appliance.authoring.written_policy import WrittenPolicyFile
+from dee_appliance.authoring.written_scenario import WrittenScenario
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -25,6 +26,11 @@ def plan_schema() -> dict[str, Any]:
 def policy_schema() -> dict[str, Any]:
     """Return the JSON Schema of a policy file."""
     return _schema(WrittenPolicyFile, "DEE policy")
+
+
+def scenario_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario file."""
+    return _schema(WrittenScenario, "DEE scenario")
 
 
 def pack_schema() -> dict[str, Any]:

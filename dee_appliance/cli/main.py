@@ -64,7 +64,7 @@ COMMANDS: Table = {
         {"show": "budget:show", "estimate": "budget:estimate"},
     ),
     "plan": (
-        "Plans: checked, published, drawn, compared.",
+        "Plans: checked, tested, published, drawn, compared.",
         {
             "check": "plan:check",
             "publish": "plan:publish",
@@ -72,6 +72,7 @@ COMMANDS: Table = {
             "show": "plan:show",
             "graph": "plan:graph",
             "diff": "plan:diff",
+            "test": "scenario:test",
             "schema": "plan:schema",
         },
     ),

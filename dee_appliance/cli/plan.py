@@ -239,8 +239,9 @@ def diff(session: Session, *, old: str, new: str) -> None:
 
 
 @command(file=False)
-@click.option("--policy", is_flag=True, help="The schema of a policy file.")
-def schema(session: Session, *, policy: bool) -> None:
+@click.option("--policy", "kind", flag_value="policy", help="The schema of a policy file.")
+@click.option("--scenario", "kind", flag_value="scenario", help="The schema of a scenario file (dee plan test).")
+def schema(session: Session, *, kind: str | None) -> None:
     """Print the JSON Schema of a plan file, for an editor that completes and checks while you write.
 
     \b
@@ -249,8 +250,9 @@ def schema(session: Session, *, policy: bool) -> None:
     """
     import json
 
-    from dee_appliance.authoring.schema import plan_schema, policy_schema
+    from dee_appliance.authoring.schema import plan_schema, policy_schema, scenario_schema
 
-    document = policy_schema() if policy else plan_schema()
+    makers = {"policy": policy_schema, "scenario": scenario_schema}
+    document = makers.get(kind or "", plan_schema)()
     session.out.record(document)
     session.out.lines(json.dumps(document, indent=2, ensure_ascii=True))

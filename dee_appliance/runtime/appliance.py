@@ -19,7 +19,7 @@ from dee_appliance.runtime.clock import Clock, SetClock, WallClock
 from dee_appliance.runtime.config import CHANNELS, channel_configs, config_path, read_config
 from dee_appliance.runtime.dispatcher import Dispatcher
 from dee_appliance.runtime.doubts import Doubts
-from dee_appliance.runtime.loop import Loop, LoopLimits
+from dee_appliance.runtime.loop import Loop, LoopLimits, World
 from dee_appliance.runtime.shell import LiveShell
 from dee_appliance.runtime.world import SimulatedWorld, parse_shares
 from dee_appliance.store.database import open_writer
@@ -74,10 +74,15 @@ REHEARSAL_PLACES = 256
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
-    """Run a private copy of a file with simulated recipients and no adapter at all. `shares` are parts of ten thousand."""
+    """Run a private copy of a file with simulated recipients and no adapter at all. `shares` are parts of ten thousand.
+
+    `world` and `adapters` take the place of the recipients that are drawn and of the adapters that accept everything.
+    """
 
     seed: int = 1
     shares: dict[str, int] = {}
+    world: World | None = None
+    adapters: dict[Channel, Adapter] | None = None
 
 
 class Appliance:
@@ -161,7 +166,7 @@ class Appliance:
 
     def loop(self, *, limits: LoopLimits | None = None) -> Loop:
         """Return the loop of this file, with adapters if it may send."""
-        world: SimulatedWorld | None = None
+        world: World | None = None
         if self.simulated:
             world = self._world()
         if self.simulated or isinstance(self.arming, Armed):
@@ -178,8 +183,10 @@ class Appliance:
             limits=limits,
         )
 
-    def _world(self) -> SimulatedWorld:
+    def _world(self) -> World:
         if self._rehearsal is not None:
+            if self._rehearsal.world is not None:
+                return self._rehearsal.world
             return SimulatedWorld(self._rehearsal.seed, self._rehearsal.shares)
         assumed = self.journal.state.settings.get("simulation.assume", "")
         return SimulatedWorld(self.journal.genesis.seed, parse_shares(str(assumed)))
@@ -187,9 +194,10 @@ class Appliance:
     def _dispatcher(self) -> Dispatcher:
         if self._rehearsal is not None:
             nothing: dict[Channel, Adapter] = {channel: NullAdapter(channel) for channel in CHANNELS}
-            return Dispatcher(nothing, dict.fromkeys(CHANNELS, REHEARSAL_PLACES), simulated=True)
+            adapters = self._rehearsal.adapters or nothing
+            return Dispatcher(adapters, dict.fromkeys(CHANNELS, REHEARSAL_PLACES), simulated=True)
         config = read_config(config_path(self.path))
-        adapters: dict[Channel, Adapter] = {}
+        adapters = {}
         places: dict[Channel, int] = {}
         for channel, one in channel_configs(config, self.path, local_only=self.simulated).items():
             adapters[channel] = open_adapter(channel, one)

@@ -193,8 +193,13 @@ class Importer:
             yield _consent_row(contact, grant, self._now)
 
 
-def contact_row(prepared: PreparedContact, file_secret: bytes, now: int, *, job: str, new: bool) -> InboxRow:
-    """Return the inbox row that adds or changes a contact: neutral facts in the payload, personal data beside it."""
+def contact_row(
+    prepared: PreparedContact, file_secret: bytes, now: int, *, job: str, new: bool, secret: bytes | None = None
+) -> InboxRow:
+    """Return the inbox row that adds or changes a contact: neutral facts in the payload, personal data beside it.
+
+    `secret` is what a new contact gets in the place of a random one; only a file that is thrown away may have it.
+    """
     tokens = dict[str, str](address_tokens(file_secret, prepared.profile, prepared.key).items())
     put = ContactPut(
         contact=prepared.contact,
@@ -207,7 +212,8 @@ def contact_row(prepared: PreparedContact, file_secret: bytes, now: int, *, job:
     if prepared.key is not None:
         kept["key"] = prepared.key
     if new:
-        kept["secret"] = os.urandom(32).hex()  # noqa: TID251 - drawn once, with the contact; only the vault has it
+        drawn = secret or os.urandom(32)  # noqa: TID251 - drawn once, with the contact; only the vault has it
+        kept["secret"] = drawn.hex()
     private: dict[str, object] = {"vault": {prepared.contact: kept}}
     return InboxRow(source=SOURCE, received=now, kind="contact.put", payload=encode_input(put), private=private)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from dee_appliance.store.journal import Brought, Genesis, Journal, NoShell, writ
 from dee_appliance.store.vault import FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SOURCE = "init"
@@ -41,9 +43,13 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Path of a policy file; None is the strict default."""
 
 
-def make_file(path: Path, options: FileOptions) -> None:
-    """Make a new file, ready for plans and contacts. Raises Refused when there is one already or the policy has mistakes."""
-    zones = canonical(compile_zone_table())
+def make_file(path: Path, options: FileOptions, draw: Callable[[int], bytes] | None = None) -> None:
+    """Make a new file, ready for plans and contacts. Raises Refused when there is one already or the policy has mistakes.
+
+    `draw` gives so many bytes for lineage and secret; only a file that is thrown away may have others than random ones.
+    """
+    draw = draw or os.urandom  # noqa: TID251 - the lineage and the file's secret are drawn here and recorded
+    zones = _installed_zones()
     policy_path = files("dee_appliance").joinpath("data/strict.toml") if options.policy is None else None
     checked = check_policy(_as_path(policy_path, options.policy))
     settable(checked)
@@ -58,15 +64,19 @@ def make_file(path: Path, options: FileOptions) -> None:
         (ConfigSet(key=key, value=canonical(settings[key]).decode(), actor=SOURCE), None) for key in sorted(settings)
     ]
     genesis = Genesis(
-        lineage=os.urandom(16),  # noqa: TID251 - the lineage is drawn here and recorded in the first row
+        lineage=draw(16),
         epoch=options.start,
         clock="simulated" if options.simulated else "real",
         seed=options.seed if options.simulated else 0,
     )
-    drawn = os.urandom(32).hex()  # noqa: TID251 - the file's secret is drawn here and recorded in the vault
-    secret = Brought(vault={FILE: {"secret": drawn}})
+    secret = Brought(vault={FILE: {"secret": draw(32).hex()}})
     path.parent.mkdir(parents=True, exist_ok=True)
     create(path, lambda database: _fill(database, genesis, inputs, secret))
+
+
+@cache
+def _installed_zones() -> bytes:
+    return canonical(compile_zone_table())
 
 
 def _as_path(packaged: object, given: str | None) -> Path:

@@ -5,6 +5,7 @@ A document never changes, so nothing here is forgotten after a rollback.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -68,7 +69,7 @@ class Documents:
         """Return a time-zone table."""
         table = self._zones.get(digest)
         if table is None:
-            table = ZoneTable(msgspec.json.decode(self.body(digest)))
+            table = _zone_table(self.body(digest))
             self._zones = {digest: table}
         return table
 
@@ -99,3 +100,9 @@ class Documents:
             in_use = tuple(self.pack(digest) for digest in packs)
             book = self._books[key] = Rulebook(rules_for(self.policy(policy), plan.plan, channel, in_use))
         return book
+
+
+@lru_cache(maxsize=2)
+def _zone_table(body: str) -> ZoneTable:
+    """Read a table once for all files of this process that have the very same one: it is immutable, and takes milliseconds."""
+    return ZoneTable(msgspec.json.decode(body))

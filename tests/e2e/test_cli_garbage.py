@@ -17,6 +17,40 @@ from dee_appliance.store.database import open_reader
 SCRIPT = 'max_duration_s = 60\n[[answered]]\nsay = "Hello {{ contact.first_name }}."\n'
 CONFIG = '[channel.email]\nadapter = "sandbox"\n'
 LIST = "customer_id,x\nK-1,1\nK-2,2\n"
+STORY = """plan = "plan.toml"
+zone = "America/New_York"
+start = 2026-12-21T09:00:00
+settings = { "sender.name" = "Jo" }
+[contact.ada]
+email = "ada@good.example.com"
+phone = "+12065550101"
+timezone = "America/New_York"
+profile = { first_name = "Ada" }
+consents = ["email", { channel = "sms", purpose = "marketing", expires = "+9d" }]
+variables = { day = 2026-12-24 }
+[[case]]
+name = "one"
+until = "+40d"
+[[case.answer]]
+step = "letter"
+attempt = 1
+answer = "accepted"
+late = "2m"
+[[case.event]]
+event = "replied"
+after = "letter"
+delay = "1h"
+text = "STOP"
+[[case.act]]
+do = "task"
+outcome = "well"
+at = "+2d"
+[[case.expect]]
+visits = ["letter", "ring", "happy"]
+status = "COMPLETED"
+sends = [{ step = "letter", at = "+0s", between = [08:00:00, 21:00:00], contains = ["Ada"] }]
+entries = [{ action = "task", detail = { to = "happy" } }]
+"""
 
 CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "plan.toml": (PLAN, ("plan", "check", "plan.toml")),
@@ -28,6 +62,7 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     "list.csv": (LIST, ("enroll", "welcome", "--file", "list.csv", "--var", "day=2026-12-24")),
     "desk.db.toml": (CONFIG, ("health",)),
     "scenario.toml": (SCENARIO, ("health",)),
+    "story.scenario.toml": (STORY, ("plan", "test", "story.scenario.toml")),
     "run.json": ('{"version":1}', ("verify", "--export", "run.json")),
 }
 TOKENS = [
@@ -108,6 +143,8 @@ def test_a_damaged_file_is_told_plainly(furnished_terminal: Terminal, name: str)
 
 
 COMMANDS = """
+plan test
+plan test -k
 contact show
 contact find
 contact erase --yes

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from dee_appliance.authoring.schema import pack_schema, plan_schema, policy_schema
+from dee_appliance.authoring.schema import pack_schema, plan_schema, policy_schema, scenario_schema
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -30,7 +30,16 @@ def test_every_example_policy_fits_the_schema(path: Path) -> None:
     assert list(jsonschema.Draft202012Validator(policy_schema()).iter_errors(document(path))) == []
 
 
-@pytest.mark.parametrize("schema", [plan_schema(), policy_schema(), pack_schema()], ids=["plan", "policy", "pack"])
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/scenarios/*.toml")), ids=lambda path: path.stem)
+def test_every_example_scenario_fits_the_schema(path: Path) -> None:
+    assert list(jsonschema.Draft202012Validator(scenario_schema()).iter_errors(document(path))) == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [plan_schema(), policy_schema(), pack_schema(), scenario_schema()],
+    ids=["plan", "policy", "pack", "scenario"],
+)
 def test_a_schema_is_a_valid_schema(schema: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     text = json.dumps(schema)
@@ -57,5 +66,5 @@ def test_a_schema_refuses_what_the_reader_refuses() -> None:
 
 
 def test_every_table_of_the_schema_explains_itself() -> None:
-    for schema in (plan_schema(), policy_schema(), pack_schema()):
+    for schema in (plan_schema(), policy_schema(), pack_schema(), scenario_schema()):
         assert all(table.get("description") for table in schema["$defs"].values())
