@@ -54,7 +54,7 @@ class ChangedHistory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Swap(msgspec.Struct, frozen=True, kw_only=True):
-    """One document in the place of another, by digests; "" is none. `what` names it: `plan outreach@3`, `policy`, `pack house`."""
+    """One document in the place of another, by digests ("": none). `what` names it: `plan outreach@3`, `policy`, `pack house`."""
 
     what: str
     before: str
@@ -156,7 +156,11 @@ class Substitution:
                 found[f"{what} {name}"] = None
                 self._texts[pinned[name]] = wanted[name]
                 pinned[name] = wanted[name]
-        self._put(row, f"plan {recorded.plan}@{recorded.version}", canonical(replace(plan, templates=templates, scripts=scripts)))
+        self._put(
+            row,
+            f"plan {recorded.plan}@{recorded.version}",
+            canonical(replace(plan, templates=templates, scripts=scripts)),
+        )
         return found
 
     def _put(self, row: DocumentRow, what: str, body: bytes) -> None:
@@ -170,7 +174,9 @@ class Substitution:
         wanted = [f"plan {name}" for name in change.plans] + [f"template {name}" for name in change.templates]
         for one in wanted + [f"script {name}" for name in change.scripts]:
             if one not in found:
-                raise Refused(f"the file has no {one}, so there is nothing to change", where=where, hint="dee plan list")
+                raise Refused(
+                    f"the file has no {one}, so there is nothing to change", where=where, hint="dee plan list"
+                )
         for pack in change.rules.retire:
             self.swaps.append(Swap(what=f"pack {pack}", before="in use", after=""))
 

@@ -43,9 +43,7 @@ class KeepingShell:
 class ChangedShell:
     """Implements journal.Shell for the other course. `same_text` says whether one template stands for another."""
 
-    def __init__(
-        self, recorded: KeepingShell, same_text: Callable[[str, str], bool], make: Rerender | None
-    ) -> None:
+    def __init__(self, recorded: KeepingShell, same_text: Callable[[str, str], bool], make: Rerender | None) -> None:
         self._recorded = recorded
         self._same_text = same_text
         self._make = make

@@ -43,7 +43,7 @@ class WhatIfQueries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of a run: what the run did, and where. `entry` is its position in the log of its course; `tick` is UTC seconds."""
+    """One entry of a run: what it did, and where. `entry` is the position in the log of its course; `tick` is UTC seconds."""
 
     entry: int
     tick: int
@@ -122,9 +122,7 @@ class Prices:
         policy = candidate.shared.policy
         units = saw.get("units", 1)
         prefix = str(candidate.snapshot.contact.facts.get("phone_prefix", ""))
-        micros = estimate_micros(
-            policy, candidate.attempt.channel, prefix, units if isinstance(units, int) else 1
-        )
+        micros = estimate_micros(policy, candidate.attempt.channel, prefix, units if isinstance(units, int) else 1)
         if policy.currency not in self._currencies:
             self._currencies.append(policy.currency)
         self._put(candidate.attempt.no, micros or 0, self._currencies.index(policy.currency))

@@ -1,7 +1,7 @@
 """Two courses of the same runs, compared step by step as both go on, and the first step in which each run differs.
 
-What is compared is what a run did, when and where: not the hashes, nor the ladder of rules that let a send pass, nor at which place
-of its document a branch or an exit stands. A run that does the same in both courses leaves nothing behind here.
+What is compared is what a run did, when and where: not the hashes, nor the ladder of rules that let a send pass, nor at which
+place of its document a branch or an exit stands. A run that does the same in both courses leaves nothing behind here.
 """
 
 from __future__ import annotations

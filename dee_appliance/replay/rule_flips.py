@@ -1,9 +1,9 @@
 """Verdicts that flip: what other rules would have said of every send that the gate was asked about, each question by itself.
 
-Before each recorded answer of the gate takes effect, the kernel is asked once more about the same candidate, on the same facts and
-history, under the changed rules; the two decisions are compared and the recorded one goes on. What follows from a flip is told by
-the other course of what-if, not here. A limit that did not exist then has counted nothing, and is not asked; a message whose data
-were erased cannot be looked into. Both are told.
+Before each recorded answer of the gate takes effect, the kernel is asked once more about the same candidate, on the same facts
+and history, under the changed rules; the two decisions are compared and the recorded one goes on. What follows from a flip is
+told by the other course of what-if, not here. A limit that did not exist then has counted nothing, and is not asked; a message
+whose data were erased cannot be looked into. Both are told.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dee_appliance.kernel.e1.policy import (
     rules_for,
 )
 from dee_appliance.kernel.e1.rulebook import Rulebook
-from dee_appliance.replay.changed_rules import ChangedRules, FlipSummary, FlipTally, Said
+from dee_appliance.replay.changed_rules import ChangedRules, FlipTally, Said
 from dee_appliance.store.rules_in_use import shared_for
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class _Book(msgspec.Struct, frozen=True):
 
 
 class RuleFlips:
-    """Implements journal.Watcher: is told of every question to the gate of the recorded course. Raises Refused for rules that clash."""
+    """Implements journal.Watcher for the recorded course. Raises Refused for rules that contradict each other."""
 
     def __init__(
         self, change: ChangedRules, messages: Messages | None, on_flip: Callable[[RecordedFlip], None] | None

@@ -1,20 +1,20 @@
 """The recorded course and the one with something changed, side by side, fed by the same recorded inputs.
 
-The recorded course is a replay. The other one gets the same inputs in the same order, and differs from it in three ways, each by a rule
-that does nothing as long as both courses are the same:
+The recorded course is a replay. The other one gets the same inputs in the same order, and differs from it in three ways, each by
+a rule that does nothing as long as both courses are the same:
 
-- **Time.** When a timer of the other course is due before the next recorded input, the driver adds the `clock` input that the loop
-  would have made, and for sends that then wait, the `dispatch.pull`. It does so only where the recorded loop was awake: while
-  the recorded course has a timer that is overdue, the loop was down or behind, and nothing is added; while sends of a channel waited
-  in the recorded queue, the loop was not pulling it.
-- **Reactions.** What a provider or a recipient said of a send is taken over if the same send leaves at the same tick with the same
-  message. Otherwise it is dropped: history does not know how anybody would have reacted. A send without a recorded reaction puts
-  its run beyond history.
-- **People.** A verb that answers to the state of a run (resume, retry, skip, resolve, a task's outcome) is taken over if the run stands where
-  it stood; pause and cancel always. Everything else about contacts and the file happened by itself, and is taken over.
+- **Time.** When a timer of the other course is due before the next recorded input, the driver adds the `clock` input that the
+  loop would have made, and for sends that then wait, the `dispatch.pull`. It does so only where the recorded loop was awake:
+  while the recorded course has a timer that is overdue, the loop was down or behind, and nothing is added; while sends of a
+  channel waited in the recorded queue, the loop was not pulling it.
+- **Reactions.** What a provider or a recipient said of a send is taken over if the same send leaves at the same tick with the
+  same message. Otherwise it is dropped: history does not know how anybody would have reacted. A send without a recorded
+  reaction puts its run beyond history.
+- **People.** A verb that answers to the state of a run (resume, retry, skip, resolve, a task's outcome) is taken over if the
+  run stands where it stood; pause and cancel always. Everything else about contacts and the file happened by itself.
 
-Rules a change must keep: nothing here decides about a run, everything goes through Journal.apply; nothing depends on anything but the
-file and the change.
+Rules a change must keep: nothing here decides about a run, everything goes through Journal.apply; nothing depends on anything but
+the file and the change.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ class TwoCourses:
     # ---- what the recorded world says of the other course ----
 
     def _look_beyond(self, now: Course) -> None:
-        """At the end of a tick: which of the sends that left have no recorded reaction?"""
+        """At the end of a tick, find the sends that left and have no recorded reaction."""
         for permit in self._fresh:
             if permit.run not in self.beyond and not self._same_send(
                 now, permit.send_key, permit.attempt, unknown=False

@@ -1,7 +1,7 @@
-"""what-if: the recorded history with something changed, decided again from its first input, and what would have come out otherwise.
+"""what-if: the recorded history with something changed, decided again from its first input, and what comes out otherwise.
 
-The kernel, the journal and the inputs are those of a replay; what is changed stands in changed_history, how both courses are fed in
-two_courses. The file is only read, and nothing can be sent from here. What the report cannot know it says: runs that go beyond
+The kernel, the journal and the inputs are those of a replay; what is changed stands in changed_history, how both courses are fed
+in two_courses. The file is only read, and nothing can be sent from here. What the report cannot know it says: runs that go beyond
 history, from when on shared counters rest on such runs, recorded inputs that fell away, messages that could not be made again.
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from dee_appliance.errors import Divergence, Refused
+from dee_appliance.errors import Divergence, HostError, Refused
 from dee_appliance.kernel.e1.run import Run
 from dee_appliance.replay.changed_history import ChangedHistory, Substitution, Swap
 from dee_appliance.replay.changed_rules import FlipSummary
@@ -56,8 +56,8 @@ class WhatIfOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to look.
 
     `limit`: how many changed runs are listed; `last`: report only the last so many runs (0: all); `run`: show this one in both
-    courses; `make` makes messages that history does not have, `messages` looks into those that it has; `scratch` is the folder for
-    what is thrown away.
+    courses; `make` makes messages that history does not have, `messages` looks into those that it has; `scratch` is the folder
+    for what is thrown away. `on_flip` and `on_run` are told of everything that is found, whatever the limit.
     """
 
     limit: int = 20
@@ -115,8 +115,9 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
     """What would have come out otherwise.
 
     `sends`, `held`, `denied`, `failed` and `not_enrolled` count by kind, rule or reason; `cost` is in micro-units by currency.
-    `uncertain_from` is the tick (UTC seconds) from which shared counters rest on runs beyond history. `dropped`, `refused` and `added`
-    count inputs by kind: recorded ones that do not happen, recorded ones that are refused, those of the loop that were added.
+    `uncertain_from` is the tick (UTC seconds) from which shared counters rest on runs beyond history. `dropped`, `refused` and
+    `added` count inputs by kind: recorded ones that do not happen, recorded ones that are refused, those that the loop would have
+    made. `inputs` and `entries` are those of the record.
     `unmade` messages could not be made again. `flips` is None unless rules are changed; `uncounted` and `unseen` belong to it.
     """
 
@@ -152,38 +153,44 @@ def what_if(
 ) -> WhatIf:
     """Decide a file's history again with a change, and compare.
 
-    `progress` is told inputs done and in all. Raises Refused for what the file does not have and for rules that contradict each other,
-    Divergence when the history itself does not come out as it was recorded, and as `replay`.
+    `progress` is told inputs done and in all. Raises Refused for what the file does not have and for rules that contradict each
+    other, Divergence when the history itself does not come out as it was recorded, and as `replay`.
     """
     with ExitStack() as opened:
         source = opened.enter_context(open_evidence(path, scratch=options.scratch))
         names = queries()
         substitution = Substitution(change, source, names)
         flips = RuleFlips(change.rules, options.messages, options.on_flip) if change.rules.anything else None
-        courses = _courses(source, names, substitution, flips, options, opened)
+        courses = _courses(source, names, substitution, options, _Opened(opened, flips))
         inputs = _play(source, names, courses, progress)
         _require_same(source, names, courses.then)
         return _Report(path, courses, options).made(substitution, flips, inputs)
 
 
+class _Opened(NamedTuple):
+    """What is closed at the end, and who looks at the recorded course."""
+
+    stack: ExitStack
+    flips: RuleFlips | None
+
+
 def _courses(
-    source: Database,
-    names: ReplayQueries,
-    substitution: Substitution,
-    flips: RuleFlips | None,
-    options: WhatIfOptions,
-    opened: ExitStack,
+    source: Database, names: ReplayQueries, substitution: Substitution, options: WhatIfOptions, opened: _Opened
 ) -> TwoCourses:
     genesis = read_genesis(source)
     if genesis.semantics != SEMANTICS:
-        raise Refused(f"the file was decided by semantics {genesis.semantics}, which this version does not have")
+        raise HostError(
+            f"the file was decided by semantics {genesis.semantics}, which this version does not have",
+            where=str(source.path),
+            hint="update DEE",
+        )
     size = size_or_zero(source.path)
     recorded = KeepingShell(RecordedShell(read_given(source, names), None))
     changed = ChangedShell(recorded, substitution.same_text, options.make)
-    then = Course(opened.enter_context(scratch_for(size, options.scratch)), genesis, recorded, flips)
+    then = Course(opened.stack.enter_context(scratch_for(size, options.scratch)), genesis, recorded, opened.flips)
     now = None
     if substitution.anything:
-        now = Course(opened.enter_context(scratch_for(size, options.scratch)), genesis, changed)
+        now = Course(opened.stack.enter_context(scratch_for(size, options.scratch)), genesis, changed)
         with now.scratch.transaction():
             now.bring(substitution.first_documents(), 0)
     return TwoCourses(then, now, substitution, Shells(recorded, changed), run=options.run)
@@ -245,7 +252,9 @@ class _Report:
         courses = self._courses
         then, now = courses.then, courses.now or courses.then
         self._compare(then, now)
-        pairs = {name: _pairs(getattr(then.tally, name), getattr(now.tally, name)) for name in then.tally.__struct_fields__}
+        pairs = {
+            name: _pairs(getattr(then.tally, name), getattr(now.tally, name)) for name in then.tally.__struct_fields__
+        }
         ordered = sorted(self._matrix.items(), key=lambda item: (-item[1], item[0]))
         return WhatIf(
             path=str(self._path),
