@@ -25,7 +25,7 @@ from dee_appliance.kernel.e1.input import (
     encode_input,
 )
 from dee_appliance.kernel.e1.plan import Plan, decode_plan
-from dee_appliance.kernel.e1.policy import Pack, decode_policy
+from dee_appliance.kernel.e1.policy import Pack, Policy, decode_policy
 from dee_appliance.replay.changed_rules import ChangedRules
 from dee_appliance.replay.reading import DocumentRow, read_documents
 
@@ -123,6 +123,10 @@ class Substitution:
     def same_text(self, recorded: str, other: str) -> bool:
         """Tell whether a message of this template or script counts as the recorded one: it is the same, or stands for it."""
         return self._texts.get(recorded, recorded) == other
+
+    def require_sound(self, policy: Policy, packs: tuple[Pack, ...]) -> None:
+        """Raise Refused when the change and the rules in use have a rule of the same id."""
+        self._change.rules.applied(policy, packs)
 
     # ---- making the documents ----
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from dee_appliance.errors import DeeError, Divergence
+from dee_appliance.errors import DeeError, Divergence, HostError, Refused
 from dee_appliance.kernel.e1.input import (
     KIND_OF,
     Answered,
@@ -58,6 +58,7 @@ ROOM = 24
 SOURCE = "what-if"
 JUDGED = ("attempt.answered", "event", "run.verb", "task.done")
 """Kinds of inputs that need not happen in the other course."""
+RULES = ("policy.set", "pack.use", "pack.retire")
 AT_ANY_STATE = ("pause", "cancel")
 
 
@@ -119,8 +120,8 @@ class TwoCourses:
         if row.tick > self.now.journal.last_tick:
             self._until(self.now, row.tick)
             self._kept.kept.clear()
-        elif row.kind == "dispatch.pull":
-            self._fire_now(self.now)
+        if row.kind == "dispatch.pull":
+            self._fire(self.now, row.tick)
         self._shell.begin(self.then.state, self.now.state, row)
         value = _decoded(row) if row.kind in JUDGED else None
         happens = value is None or self._happens(self.now, value)
@@ -134,10 +135,8 @@ class TwoCourses:
         said = self._apply(self.now, replace(other, seq=row.seq << ROOM))
         if outcome == "done" and said != "done":
             _count(self.refused, row.kind)
-        if row.kind == "policy.set" and not self._packs_used:
-            self._packs_used = True
-            for use in self._substitution.packs():
-                self._add(self.now, use, row.tick)
+        if row.kind in RULES:
+            self._rules_changed(self.now, row.tick)
 
     def end(self) -> None:
         """The record ends: what is due by its last tick still happens, and nothing after it."""
@@ -150,11 +149,12 @@ class TwoCourses:
         self.then.bring(self._substitution.brought(row.seq), row.seq)
         try:
             outcome, steps = self.then.apply(row)
-        except (DeeError, MemoryError):
+        except (HostError, Refused, MemoryError):
             raise
         except Exception as error:
+            why = error.what if isinstance(error, DeeError) else f"{type(error).__name__}: {error}"
             raise Divergence(
-                f"the history cannot be decided again: input {row.seq}: {type(error).__name__}: {error}",
+                f"the history does not come out as it was recorded, at input {row.seq}: {why}",
                 hint="run `dee replay`",
             ) from error
         self.then.journal.take_permits()
@@ -174,6 +174,19 @@ class TwoCourses:
         if self._run is not None:
             self.traces[side].extend(step for run, step in steps if run == self._run)
 
+    def _rules_changed(self, now: Course, tick: int) -> None:
+        """The packs of the change count from the first policy on. Raises Refused when rules contradict each other."""
+        state = self.then.state
+        if "policy" not in state.settings:
+            return
+        self._substitution.require_sound(
+            state.policy()[0], tuple(state.documents.pack(digest) for _, digest, _ in state.packs)
+        )
+        if not self._packs_used:
+            self._packs_used = True
+            for use in self._substitution.packs():
+                self._add(now, use, tick)
+
     # ---- what the loop would have done ----
 
     def _until(self, now: Course, tick: int) -> None:
@@ -189,12 +202,10 @@ class TwoCourses:
                 return
             self._add(now, Clock(limit=TIMERS), at)
 
-    def _fire_now(self, now: Course) -> None:
-        """Before a recorded pull, the loop fires what is due at that tick."""
-        due = now.state.next_due()
-        at = now.journal.last_tick
-        if due is not None and due <= at and not self._asleep(at):
-            self._add(now, Clock(limit=TIMERS), at)
+    def _fire(self, now: Course, tick: int) -> None:
+        """Before a pull at this tick, the loop has fired what is due."""
+        while (due := now.state.next_due()) is not None and due <= tick and not self._asleep(tick):
+            self._add(now, Clock(limit=TIMERS), tick)
 
     def _asleep(self, tick: int) -> bool:
         """Tell whether the recorded loop was down or behind at this tick: something recorded was due and had not fired."""
