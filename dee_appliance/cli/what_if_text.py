@@ -123,7 +123,7 @@ def _show_runs(out: Output, found: WhatIf) -> None:
         out.line(f"  {one.run}  {one.plan}  {entry}  {format_utc(first.tick)}  {where}  [{one.before} → {one.after}]")
     rest = counts.changed + counts.beyond - len(found.shown)
     if rest:
-        out.line(f"  … and {rest:,} others: --limit lists more, --json all")
+        out.line(f"  … and {counted(rest, 'other', 'others')}: --limit lists more, --json all")
 
 
 def _show_amounts(out: Output, found: WhatIf) -> None:
@@ -165,7 +165,7 @@ def _show_flips(out: Output, found: WhatIf, flips: FlipSummary, first: list[Reco
         out.line(f"  entry {flip.entry}  {format_utc(flip.tick)}  {flip.run}  {flip.plan}  {flip.step}  {verdicts}")
     if flips.flips > len(first):
         out.line(f"  … and {flips.flips - len(first):,} others: --json names them all")
-    show_counts(out, flips, "recorded questions to the gate", before="then")
+    show_counts(out, flips, "questions to the gate", before="then")
     if found.uncounted:
         out.line(f"not asked of the record, they had counted nothing then: {', '.join(found.uncounted)}")
     if found.unseen:

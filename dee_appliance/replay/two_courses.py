@@ -126,11 +126,12 @@ class TwoCourses:
         value = _decoded(row) if row.kind in JUDGED else None
         happens = value is None or self._happens(self.now, value)
         outcome = self._recorded(row)
-        other = self._substitution.row(row) if happens else None
+        other = self._substitution.row(row)
         self.now.bring(self._substitution.brought(row.seq), row.seq << ROOM)
         self.now.bring(self._substitution.changed(row.seq), row.seq << ROOM)
-        if other is None:
+        if not happens:
             _count(self.dropped, row.kind)
+        if other is None or not happens:
             return
         said = self._apply(self.now, replace(other, seq=row.seq << ROOM))
         if outcome == "done" and said != "done":
@@ -185,7 +186,7 @@ class TwoCourses:
         if not self._packs_used:
             self._packs_used = True
             for use in self._substitution.packs():
-                self._add(now, use, tick)
+                self._apply(now, _row(now, use, tick))
 
     # ---- what the loop would have done ----
 
@@ -221,13 +222,9 @@ class TwoCourses:
                     break
                 self._add(now, Pull(channel=channel, n=PLACES), now.journal.last_tick)
 
-    def _add(self, now: Course, value: Input, tick: int) -> None:
-        kind = KIND_OF[type(value)]
-        _count(self.added, kind)
-        payload = encode_input(value).decode()
-        row = InputRow(
-            seq=now.journal.last_seq + 1, tick=tick, received=tick, source=SOURCE, kind=kind, payload=payload
-        )
+    def _add(self, now: Course, value: Clock | Pull, tick: int) -> None:
+        row = _row(now, value, tick)
+        _count(self.added, row.kind)
         self._apply(now, row)
 
     # ---- what the recorded world says of the other course ----
@@ -268,6 +265,18 @@ class TwoCourses:
     def _stands_alike(self, now: Course, name: str) -> bool:
         then, other = self.then.state.run_by_id(name), now.state.run_by_id(name)
         return then is None or (other is not None and _stand(then) == _stand(other))
+
+
+def _row(now: Course, value: Input, tick: int) -> InputRow:
+    """Return an input that is not on the record, behind the newest one."""
+    return InputRow(
+        seq=now.journal.last_seq + 1,
+        tick=tick,
+        received=tick,
+        source=SOURCE,
+        kind=KIND_OF[type(value)],
+        payload=encode_input(value).decode(),
+    )
 
 
 def _stand(run: Run) -> tuple[object, ...]:
