@@ -49,7 +49,11 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--run", metavar="RUN", help="Also print what one run did and what it would have done, side by side.")
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=SHOWN, show_default=True, help="How many changed runs to list."
+    "--limit",
+    type=click.IntRange(min=0),
+    default=SHOWN,
+    show_default=True,
+    help="How many changed runs, and verdicts, to list.",
 )
 @click.option(
     "--last", type=click.IntRange(min=0), default=0, metavar="N", help="Report the last N runs only. [default: all]"
@@ -100,7 +104,7 @@ def what_if(
 
     def tell(flip: RecordedFlip) -> None:
         session.out.record({"flip": flip_record(flip, epoch)})
-        if len(flips) < SHOWN:
+        if len(flips) < limit:
             flips.append(flip)
 
     def tell_run(changed: RunChange) -> None:

@@ -276,6 +276,20 @@ def test_the_last_runs_alone_are_reported(engine: Engine) -> None:
     assert (found.counts.runs, found.counts.beyond, found.shown) == (1, 1, ())
 
 
+def test_while_the_loop_was_down_it_is_down_in_the_other_course_too(tmp_path: Path) -> None:
+    """Nobody served the file from the third day to the fifth: a wait of four days ends on the fifth as well."""
+    engine = make(tmp_path)
+    Engine(engine.path, clock=SetClock(START + 5 * DAY_S)).set_fact("registered", value=True)
+    engine.serve(until_idle=True)
+    _, told = asked(engine, plans=(beside(engine, "plan.toml", '"3d"', '"4d"'),))
+    cleo = told["cleo"]
+    assert (cleo.first.field, cleo.first.recorded, cleo.first.what_if) == ("detail.late", 2 * DAY_S, DAY_S)
+    assert (cleo.after, cleo.beyond) == ("COMPLETED(no_reply)", None)
+    _, told = asked(engine, plans=(beside(engine, "plan.toml", '"3d"', '"2d"'),))
+    assert told["cleo"].beyond is not None
+    assert told["cleo"].beyond.tick == START + 2 * DAY_S
+
+
 # -- rules -------------------------------------------------------------------------------------------------------------
 
 

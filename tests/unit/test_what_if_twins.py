@@ -114,3 +114,11 @@ def asked(past: Engine, files: ChangedFiles) -> dict[str, str]:
     found: WhatIf = past.what_if(past.changed_history(files), options=options)
     assert found.counts.runs == len(ends)
     return ends
+
+
+def test_the_same_in_other_words_takes_everybody_the_same_way(past: Engine) -> None:
+    plan = past.path.parent / "plan.toml"
+    plan.write_text(plan.read_text("utf-8").replace('title   = "', 'title   = "In other words: '), "utf-8")
+    found = past.what_if(past.changed_history(ChangedFiles(plans=(plan,))))
+    assert (len(found.swaps), found.counts.same) == (1, found.counts.runs)
+    assert (found.dropped, found.added, found.refused, found.unmade) == ({}, {}, {}, 0)
