@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from dee_appliance.engine_queue import EngineQueue
-from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.input import PackRetire, PackUse, PolicySet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dee_appliance.kernel.e1.plan import Channel, Purpose
+    from dee_appliance.replay.changed_history import ChangedHistory
     from dee_appliance.replay.changed_rules import ChangedRules
-    from dee_appliance.replay.what_if import RecordedFlip, WhatIf
+    from dee_appliance.replay.what_if import WhatIf, WhatIfOptions
+    from dee_appliance.runtime.changed_documents import ChangedFiles
     from dee_appliance.runtime.gate_ask import GateReport
     from dee_appliance.runtime.packs import PackNeeds
     from dee_appliance.runtime.rules_preview import PendingFlip, RulesPreview
@@ -91,21 +93,20 @@ class EngineRules(EngineQueue):
 
         Raises Refused, also for an id to retire of which the file has never used a pack: it would change nothing.
         """
-        from dee_appliance.authoring.policy_file import check_policy, settable  # noqa: PLC0415 - slow, only used here
-        from dee_appliance.replay.changed_rules import ChangedRules  # noqa: PLC0415
-        from dee_appliance.runtime.packs import read_pack  # noqa: PLC0415
-        from dee_appliance.store.rules_in_use import was_ever_used  # noqa: PLC0415
+        from dee_appliance.runtime.changed_documents import (  # noqa: PLC0415 - slow, and only used here
+            ChangedFiles,
+            read_changed_rules,
+        )
 
         with self.view() as view:
-            zones = view.zone_ids()
-            for one in retire:
-                if not was_ever_used(view.state.settings, one):
-                    raise Refused(f"no pack `{one}` was ever in use", where=str(self.path), hint="dee policy pack list")
-        return ChangedRules(
-            policy=None if policy is None else settable(check_policy(Path(policy), known_zones=zones)),
-            use=tuple(pack for one in packs if (pack := read_pack(one, zones).pack) is not None),
-            retire=retire,
-        )
+            return read_changed_rules(view, ChangedFiles(policy=policy, packs=packs, retire=retire))
+
+    def changed_history(self, files: ChangedFiles) -> ChangedHistory:
+        """Read the files that say what a what-if changes. Raises Refused for what cannot be used in this file."""
+        from dee_appliance.runtime.changed_documents import read_changed_history  # noqa: PLC0415 - slow, only used here
+
+        with self.view() as view:
+            return read_changed_history(view, files)
 
     def preview_rules(
         self, change: ChangedRules, *, on_flip: Callable[[PendingFlip], None] | None = None
@@ -119,17 +120,25 @@ class EngineRules(EngineQueue):
 
     def what_if(
         self,
-        change: ChangedRules,
+        change: ChangedHistory,
         *,
-        on_flip: Callable[[RecordedFlip], None] | None = None,
+        options: WhatIfOptions | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> WhatIf:
-        """Replay the file, and say of every send that the gate was asked about what changed rules would have told it."""
-        from dee_appliance.replay.what_if import what_if  # noqa: PLC0415 - slow, and only used here
-        from dee_appliance.runtime.rerender import PastMessages  # noqa: PLC0415
+        """Decide the whole recorded history again with a change, and say what comes out otherwise. Nothing is sent or written.
+
+        Raises Refused for what the file does not have, Divergence when the history does not come out as it was recorded.
+        """
+        from dee_appliance.replay.what_if import WhatIfOptions, what_if  # noqa: PLC0415 - slow, and only used here
+        from dee_appliance.runtime.rerender import PastMessages, Rerenderer  # noqa: PLC0415
 
         with self.view() as view:
-            return what_if(self.path, change, messages=PastMessages(view.database), on_flip=on_flip, progress=progress)
+            options = replace(
+                options or WhatIfOptions(),
+                make=Rerenderer(view.database),
+                messages=PastMessages(view.database),
+            )
+            return what_if(self.path, change, progress=progress, options=options)
 
     def ask_gate(
         self,

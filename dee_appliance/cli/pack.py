@@ -109,7 +109,8 @@ def preview_change(session: Session, *, packs: tuple[str, ...] = (), policy: str
     import msgspec
 
     from dee_appliance.cli.run_text import counted
-    from dee_appliance.cli.what_if import SHOWN, show_counts
+    from dee_appliance.cli.what_if import SHOWN
+    from dee_appliance.cli.what_if_text import show_counts
 
     engine = session.engine()
     change = engine.changed_rules(packs=packs, policy=policy or None)
@@ -127,7 +128,7 @@ def preview_change(session: Session, *, packs: tuple[str, ...] = (), policy: str
     if found.flips.flips > len(first):
         session.out.line(f"  … and {found.flips.flips - len(first):,} others: --json names them all")
     session.out.line(f"waiting: {found.queued:,} queued sends, {found.held:,} held")
-    show_counts(session, found.flips, "waiting sends", before="now")
+    show_counts(session.out, found.flips, "waiting sends", before="now")
     if found.unmade:
         messages = counted(found.unmade, "message", "messages")
         session.out.line(f"{messages} cannot be made, whatever the rules")

@@ -1,4 +1,4 @@
-"""`dee what-if`: the past, and what other rules would have said of it."""
+"""`dee what-if`: the recorded history with something changed, and what would have come out otherwise."""
 
 from __future__ import annotations
 
@@ -11,129 +11,120 @@ from dee_appliance.cli.command import Session, command
 from dee_appliance.errors import Usage
 
 if TYPE_CHECKING:
-    from dee_appliance.replay.changed_rules import FlipSummary, Said
-    from dee_appliance.replay.what_if import RecordedFlip, WhatIf
+    from dee_appliance.replay.rule_flips import RecordedFlip
+    from dee_appliance.replay.what_if import RunChange
 
 SHOWN = 20
-"""How many entries the text names; `--json` has them all."""
+"""How many entries or runs the text names; `--json` has them all."""
+PATH = click.Path(path_type=Path)
 
 
 @command("what-if")
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument("file", type=PATH, required=False)
+@click.option(
+    "--plan",
+    "plans",
+    multiple=True,
+    type=PATH,
+    metavar="PLAN",
+    help="With this plan file, for every version; repeatable.",
+)
+@click.option("--policy", type=PATH, metavar="POLICY", help="With this policy file.")
+@click.option(
+    "--rates", type=PATH, metavar="POLICY", help="With the rate card of this policy file, and nothing else of it."
+)
 @click.option(
     "--pack", "packs", multiple=True, metavar="PACK", help="With this pack: a file or a shipped one; repeatable."
 )
 @click.option("--retire", multiple=True, metavar="ID", help="Without this pack; repeatable.")
-@click.option("--policy", type=click.Path(path_type=Path), metavar="POLICY", help="With this policy file.")
+@click.option(
+    "--template",
+    "templates",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="With this template or call script, where a plan has one of the name; repeatable.",
+)
+@click.option(
+    "--zones", type=PATH, metavar="TABLE", help="With this time-zone table (`dee tz show --export` writes one)."
+)
+@click.option("--run", metavar="RUN", help="Also print what one run did and what it would have done, side by side.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=SHOWN,
+    show_default=True,
+    help="How many changed runs, and verdicts, to list.",
+)
+@click.option(
+    "--last", type=click.IntRange(min=0), default=0, metavar="N", help="Report the last N runs only. [default: all]"
+)
 def what_if(
-    session: Session, *, file: Path | None, packs: tuple[str, ...], retire: tuple[str, ...], policy: Path | None
+    session: Session,
+    *,
+    file: Path | None,
+    plans: tuple[Path, ...],
+    policy: Path | None,
+    rates: Path | None,
+    packs: tuple[str, ...],
+    retire: tuple[str, ...],
+    templates: tuple[str, ...],
+    zones: Path | None,
+    run: str | None,
+    limit: int,
+    last: int,
 ) -> None:
-    """Replay the recorded history, and say of every send what other rules would have told it.
+    """Decide the recorded history again with something changed, and say what would have come out otherwise.
 
-    At every question that the gate was asked, it is asked again under the changed rules, on the same facts; the entries
-    whose verdict flips are listed. FILE is the one file [default: --db]; it is not changed, and nothing is sent. A send that the
-    changed rules would have stopped has happened all the same: what would have followed is not guessed.
+    FILE is the one file [default: --db]; it is not changed, and nothing is sent. Changes can be combined. Runs are counted as the
+    same, changed, or beyond history: a send that history does not have, or not then, or not so, has no recorded reaction,
+    and none is guessed. With changed rules, every verdict of the gate that flips is listed as well.
 
     \b
     Example:
-      dee what-if --pack us-federal
-      dee what-if backup.db --pack packs/house.toml --retire us-states --json
+      dee what-if --plan plans/shorter-wait.toml
+      dee what-if --pack us-federal --zones 2026c.json --limit 50
+      dee what-if backup.db --policy policy.toml --retire us-states --json
     """
-    import msgspec
-
+    from dee_appliance.cli.what_if_text import flip_record, run_record, show, show_run, summary_record
     from dee_appliance.engine import Engine
+    from dee_appliance.replay.what_if import WhatIfOptions
+    from dee_appliance.runtime.changed_documents import ChangedFiles
 
-    if not packs and not retire and policy is None:
-        raise Usage("say what is changed", hint="--pack PACK, --retire ID or --policy FILE")
+    files = ChangedFiles(
+        plans=plans, policy=policy, rates=rates, packs=packs, retire=retire, templates=_named(templates), zones=zones
+    )
+    if files == ChangedFiles():
+        raise Usage(
+            "say what is changed",
+            hint="--plan FILE, --policy FILE, --rates FILE, --pack PACK, --retire ID, --template NAME=FILE or --zones FILE",
+        )
     engine = session.engine() if file is None else Engine(file)
-    change = engine.changed_rules(policy=policy, packs=packs, retire=retire)
-    first: list[RecordedFlip] = []
+    change = engine.changed_history(files)
+    flips: list[RecordedFlip] = []
 
     def tell(flip: RecordedFlip) -> None:
-        session.out.record({"flip": _record(flip, epoch)})
-        if len(first) < SHOWN:
-            first.append(flip)
+        session.out.record({"flip": flip_record(flip, epoch)})
+        if len(flips) < limit:
+            flips.append(flip)
+
+    def tell_run(changed: RunChange) -> None:
+        session.out.record({"changed": run_record(changed, epoch)})
 
     with engine.view() as view:
         epoch = view.epoch
+    options = WhatIfOptions(limit=limit, last=last, run=run, on_flip=tell, on_run=tell_run)
     with session.progress("inputs") as progress:
-        found = engine.what_if(change, on_flip=tell, progress=progress)
-    session.out.record(
-        {
-            **msgspec.to_builtins(found.flips),
-            "path": found.replay.path,
-            "inputs": found.replay.inputs,
-            "entries": found.replay.entries,
-            "same": found.replay.same,
-            "uncounted": found.uncounted,
-            "unseen": found.unseen,
-        }
-    )
-    _show(session, found, first)
-    error = found.replay.error()
-    if error is not None:
-        raise error
+        found = engine.what_if(change, options=options, progress=progress)
+    session.out.record(summary_record(found, epoch))
+    show_run(session.out, found)
+    show(session.out, found, flips)
 
 
-def _record(flip: RecordedFlip, epoch: int) -> dict[str, object]:
-    from dee_appliance.kernel.e1.civil_time import format_utc
-
-    def told(said: Said) -> dict[str, object]:
-        until = None if said.until is None else format_utc(said.until)
-        return {"verdict": said.verdict, "rule": said.rule, "reason": said.reason, "until": until}
-
-    return {
-        "entry": flip.entry,
-        "tick": flip.tick - epoch,
-        "utc": format_utc(flip.tick),
-        "run": flip.run,
-        "contact": flip.contact,
-        "plan": flip.plan,
-        "step": flip.step,
-        "channel": flip.channel,
-        "before": told(flip.before),
-        "after": told(flip.after),
-    }
-
-
-def _show(session: Session, found: WhatIf, first: list[RecordedFlip]) -> None:
-    from dee_appliance.cli.run_text import counted
-    from dee_appliance.kernel.e1.civil_time import format_utc
-
-    out = session.out
-    for flip in first:
-        until = "" if flip.after.until is None else f", next {format_utc(flip.after.until)}"
-        verdicts = f"{said_text(flip.before)} → {said_text(flip.after)}{until}"
-        out.line(f"  entry {flip.entry}  {format_utc(flip.tick)}  {flip.run}  {flip.plan}  {flip.step}  {verdicts}")
-    if found.flips.flips > len(first):
-        out.line(f"  … and {found.flips.flips - len(first):,} others: --json names them all")
-    out.line(f"{found.replay.path}: {found.replay.inputs:,} inputs decided again")
-    show_counts(session, found.flips, "questions to the gate", before="then")
-    if found.uncounted:
-        out.line(f"not asked, they had counted nothing then: {', '.join(found.uncounted)}")
-    if found.unseen:
-        messages = counted(found.unseen, "message", "messages")
-        out.line(f"{messages} could not be looked into any more: asked without the rules on content")
-    out.line("beyond history: a send that would have been stopped has happened here, and what followed from it stands")
-
-
-def said_text(said: Said) -> str:
-    """Write a verdict with its rule and reason."""
-    reason = f" ({said.reason})" if said.reason and said.reason != said.rule else ""
-    return f"{said.label}{reason}"
-
-
-def show_counts(session: Session, flips: FlipSummary, what: str, *, before: str) -> None:
-    """Write how many verdicts flip, which into which, and where."""
-    out = session.out
-    out.line(f"{flips.flips:,} of {flips.asked:,} {what} get another verdict")
-    if flips.changes:
-        rows = [(f"{one.count:,}", one.before, one.after) for one in flips.changes]
-        out.table(("  count", before, "with the change"), [(f"  {row[0]:>5}", *row[1:]) for row in rows])
-        out.line(f"by plan: {_counts(flips.by_plan)}; by channel: {_counts(flips.by_channel)}")
-    if flips.otherwise:
-        out.line(f"{flips.otherwise:,} get the same verdict by another rule, or until another time")
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+def _named(templates: tuple[str, ...]) -> dict[str, str | Path]:
+    named: dict[str, str | Path] = {}
+    for text in templates:
+        name, equals, path = text.partition("=")
+        if not equals or not name or not path:
+            raise Usage(f"`{text}` does not say which template", where="--template", hint="--template NAME=FILE")
+        named[name] = Path(path)
+    return named

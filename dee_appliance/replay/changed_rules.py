@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from dee_appliance.errors import Refused
 from dee_appliance.kernel.e1.policy import Pack, Policy
@@ -13,11 +14,25 @@ Result = Literal["allow", "hold", "deny"]
 
 
 class ChangedRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What is changed: another policy (None: it stays), packs that come into use or replace one of their id, ids to retire."""
+    """What is changed: another policy (None: it stays), packs that come into use or replace one of their id, ids to retire.
+
+    Of `rates`, a policy too, only the rate card and its currency count.
+    """
 
     policy: Policy | None = None
+    rates: Policy | None = None
     use: tuple[Pack, ...] = ()
     retire: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether anything is changed at all."""
+        return self.policy is not None or self.rates is not None or bool(self.use or self.retire)
+
+    def changed_policy(self, policy: Policy) -> Policy:
+        """Return the policy as it would be."""
+        policy = policy if self.policy is None else self.policy
+        return policy if self.rates is None else replace(policy, currency=self.rates.currency, rates=self.rates.rates)
 
     def applied(self, policy: Policy, packs: tuple[Pack, ...]) -> tuple[Policy, tuple[Pack, ...]]:
         """Return the policy and the packs as they would be, by id. Raises Refused when two of them have a rule of one id."""
@@ -25,7 +40,7 @@ class ChangedRules(msgspec.Struct, frozen=True, kw_only=True):
         gone = {*new, *self.retire}
         kept = [pack for pack in packs if pack.id not in gone]
         changed = tuple(sorted((*kept, *new.values()), key=_id_of))
-        policy = policy if self.policy is None else self.policy
+        policy = self.changed_policy(policy)
         taken: dict[str, str] = {}
         for name, rules in (("the policy", policy.rules), *((pack.id, pack.rules) for pack in changed)):
             for rule in rules:

@@ -287,18 +287,53 @@ def test_what_if_lists_the_entries_whose_verdict_flips(desk: Terminal, monkeypat
     (line,) = [line for line in said.out.splitlines() if line.startswith("  entry ")]
     assert "allow → hold house/florida-hours (outside_hours), next 2026-11-18T13:00:00Z" in line
     assert "1 of 2 questions to the gate get another verdict" in said.out
-    assert "beyond history: " in said.out
+    assert "2 runs: 1 the same, 1 changed, 0 beyond history" in said.out
     monkeypatch.delenv("DEE_DB")
-    flip, summary = desk.ok("what-if", "gate.db", "--pack", "house.toml", "--json").records()
+    flip, changed, summary = desk.ok("what-if", "gate.db", "--pack", "house.toml", "--json").records()
     (entry,) = desk.ok("log", "--db", "gate.db", "--run", flip["flip"]["run"], "--json").records()[1:2]
     assert (flip["flip"]["entry"], entry["outcome"]) == (entry["seq"], "dispatched")
-    assert (summary["same"], summary["flips"], summary["asked"]) == (True, 1, 2)
+    assert (summary["flips"]["flips"], summary["flips"]["asked"]) == (1, 2)
+    assert summary["counts"] == {"runs": 2, "same": 1, "changed": 1, "beyond": 0}
+    of_run = {name: changed["changed"][name] for name in ("entry", "field", "recorded", "what_if", "before", "after")}
+    assert of_run == {
+        "entry": entry["seq"],
+        "field": "outcome",
+        "recorded": "dispatched",
+        "what_if": "held",
+        "before": "COMPLETED(done)",
+        "after": "HELD(outside_hours)",
+    }
     assert digest(desk) == before
 
 
 def test_what_if_must_be_told_what_is_changed(desk: Terminal) -> None:
     assert desk.dee("what-if").code == 2
+    assert desk.dee("what-if", "--template", "letter").code == 2
     assert desk.dee("what-if", "--pack", "nothing").code == 1
+    assert desk.dee("what-if", "--template", "letter=letter.txt").code == 1
+    assert desk.dee("what-if", "--zones", "policy.toml").code == 1
+
+
+def test_what_if_shows_a_run_in_both_courses_and_where_they_part(desk: Terminal) -> None:
+    desk.ok("enroll", "letter", "--contact", "K-1", "--contact", "K-4")
+    desk.ok("serve", "--until-idle")
+    (run,) = [one for one in desk.runs("--contact", "K-1") if one["run"]]
+    plan = desk.folder / "letter.toml"
+    plan.write_text(plan.read_text("utf-8").replace('"done"', '"written"'), "utf-8")
+    other = desk.ok("what-if", "--plan", "letter.toml", "--rates", "policy.toml", "--run", run["run"], "--limit", "1")
+    lines = other.out.splitlines()
+    assert lines[0] == f"run {run['run']}"
+    (parting,) = [line for line in lines if line.startswith("≠")]
+    assert parting.endswith("end  end written")
+    assert "2 runs: 0 the same, 2 changed, 0 beyond history" in lines
+    assert "  … and 1 other: --limit lists more, --json all" in lines
+    (told,) = [
+        one
+        for one in desk.ok("what-if", "--plan", "letter.toml", "--run", run["run"], "--json").records()
+        if "run" in one
+    ]
+    assert [one["outcome"] for one in told["run"]["recorded"]] == ["enrolled", "dispatched", "accepted", "done"]
+    assert [one["outcome"] for one in told["run"]["what_if"]] == ["enrolled", "dispatched", "accepted", "written"]
 
 
 def test_of_a_long_ladder_a_timeline_names_what_did_not_pass(desk: Terminal) -> None:

@@ -14,7 +14,10 @@ from report_files import START, serve_until
 
 from dee_appliance import Engine
 from dee_appliance.errors import Refused
-from dee_appliance.replay.what_if import RecordedFlip, WhatIf
+from dee_appliance.replay.changed_rules import FlipSummary
+from dee_appliance.replay.rule_flips import RecordedFlip
+from dee_appliance.replay.what_if import WhatIf, WhatIfOptions
+from dee_appliance.runtime.changed_documents import ChangedFiles
 from dee_appliance.runtime.reports import LogFilter, RunFilter, log, select_runs
 from dee_appliance.runtime.rules_preview import PendingFlip, RulesPreview
 
@@ -53,8 +56,15 @@ def asked(
     engine: Engine, *, packs: tuple[str, ...] = (), retire: tuple[str, ...] = (), policy: str | None = None
 ) -> tuple[WhatIf, list[RecordedFlip]]:
     flips: list[RecordedFlip] = []
-    change = engine.changed_rules(packs=packs, retire=retire, policy=policy)
-    return engine.what_if(change, on_flip=flips.append), flips
+    change = engine.changed_history(ChangedFiles(packs=packs, retire=retire, policy=policy))
+    found = engine.what_if(change, options=WhatIfOptions(on_flip=flips.append))
+    assert found.flips is not None
+    return found, flips
+
+
+def summary(found: WhatIf) -> FlipSummary:
+    assert found.flips is not None
+    return found.flips
 
 
 def previewed(engine: Engine, **change: object) -> tuple[RulesPreview, list[PendingFlip]]:
@@ -83,18 +93,17 @@ def status_of(engine: Engine, key: str) -> tuple[str, str]:
 
 def test_a_pack_says_which_entries_would_have_got_another_verdict(engine: Engine) -> None:
     found, flips = asked(engine, packs=(beside(engine, HOUSE),))
-    assert found.replay.same
-    assert (found.flips.asked, found.flips.flips, found.unseen, found.uncounted) == (5, 2, 0, ())
+    assert (summary(found).asked, summary(found).flips, found.unseen, found.uncounted) == (5, 2, 0, ())
     assert verdicts(engine, flips) == {
         "K-1": ("hold house/florida-hours", "outside_hours", EIGHT_IN_NEW_YORK),
         "K-3": ("deny house/florida-hours", "unknown_jurisdiction", None),
     }
     assert {flip.before.label for flip in flips} == {"allow"}
-    assert [(one.before, one.after, one.count) for one in found.flips.changes] == [
+    assert [(one.before, one.after, one.count) for one in summary(found).changes] == [
         ("allow", "deny house/florida-hours", 1),
         ("allow", "hold house/florida-hours", 1),
     ]
-    assert (found.flips.by_plan, found.flips.by_channel) == ({"letter": 2}, {"email": 2})
+    assert (summary(found).by_plan, summary(found).by_channel) == ({"letter": 2}, {"email": 2})
 
 
 def test_a_flip_names_the_entry_in_which_the_verdict_stands(engine: Engine) -> None:
@@ -131,7 +140,7 @@ def test_what_it_says_is_what_a_file_with_the_pack_does(engine: Engine, tmp_path
 
 def test_the_rules_in_use_change_nothing(engine: Engine) -> None:
     found, flips = asked(engine, policy=beside(engine, "policy.toml"))
-    assert (flips, found.flips.asked, found.flips.otherwise) == ([], 5, 0)
+    assert (flips, summary(found).asked, summary(found).otherwise) == ([], 5, 0)
 
 
 def test_a_pack_that_was_in_use_can_be_left_out(engine: Engine) -> None:
@@ -140,7 +149,7 @@ def test_a_pack_that_was_in_use_can_be_left_out(engine: Engine) -> None:
     engine.serve(until_idle=True)
     assert status_of_all(engine, "K-3")[-1] == ("FAILED", "denied:unknown_jurisdiction")
     found, flips = asked(engine, retire=("house",))
-    assert found.flips.flips == 1
+    assert summary(found).flips == 1
     assert (flips[0].before.label, flips[0].after.label) == ("deny house/florida-hours", "hold day")
 
 
@@ -183,7 +192,7 @@ def test_it_changes_no_byte_and_makes_no_socket(engine: Engine, monkeypatch: pyt
     monkeypatch.setattr(socket, "socket", refuse)
     before = hashlib.sha256(engine.path.read_bytes()).digest()
     found, _ = asked(engine, packs=("us-federal", "us-states"))
-    assert found.flips.flips > 0
+    assert summary(found).flips > 0
     assert hashlib.sha256(engine.path.read_bytes()).digest() == before
 
 
@@ -196,8 +205,8 @@ def test_rules_that_contradict_each_other_are_refused(engine: Engine) -> None:
 def test_two_packs_of_the_same_past_are_asked_together(engine: Engine) -> None:
     alone, _ = asked(engine, packs=(beside(engine, HOUSE),))
     both, _ = asked(engine, packs=(beside(engine, HOUSE), "gmail-yahoo-bulk"))
-    assert both.flips.flips >= alone.flips.flips
-    assert any("gmail-yahoo-bulk/" in one.after for one in both.flips.changes)
+    assert summary(both).flips >= summary(alone).flips
+    assert any("gmail-yahoo-bulk/" in one.after for one in summary(both).changes)
 
 
 # -- sends that wait ---------------------------------------------------------------------------------------------------
