@@ -17,6 +17,8 @@ from dee_appliance.replay.entry_form import lenient, part
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from dee_appliance.store.journal import InputRow
+
 Cause = Literal[
     "plan",
     "template",
@@ -74,11 +76,43 @@ ALIKE = 4
 Value = dict[str, object]
 
 
+UNREADABLE = ("unknown_document", "malformed_document")
+"""Why an input that brings a document into use is refused when that is another one."""
+
+_VERB = ("run.verb",)
+GIVEN_BY: dict[object, tuple[str, ...]] = {
+    "arm": ("file.arm",),
+    "config": ("config.set",),
+    "consent": ("consent.set",),
+    "contact": ("contact.put",),
+    "enroll": ("run.enroll",),
+    "erase": ("contact.erase",),
+    "event": ("event",),
+    "pack": ("pack.use", "pack.retire"),
+    "pause": _VERB,
+    "policy": ("policy.set",),
+    "publish": ("plan.publish",),
+    "resolve": _VERB,
+    "resume": _VERB,
+    "retry": _VERB,
+    "skip": _VERB,
+    "suppress": ("suppression.set", "event"),
+    "zones": ("zones.use",),
+}
+"""Actions that only these kinds of inputs can lead to."""
+
+KINDS = frozenset({*(kind for kinds in GIVEN_BY.values() for kind in kinds), "attempt.answered", "clock", "dispatch.pull"})
+
+
 class Sides(msgspec.Struct, frozen=True, kw_only=True):
-    """Both entries and the bodies that follow them. `document` gives a document of the file by its digest."""
+    """Both entries and the bodies that follow them. `replayed` is empty when the kernel stopped.
+
+    `document` gives a document of the file by its digest, `input` is the one whose entries differ.
+    """
 
     recorded: Value
     replayed: Value
+    input: InputRow | None
     later_recorded: Sequence[bytes]
     later_replayed: Sequence[bytes]
     document: Callable[[str], Value | None]
@@ -86,6 +120,10 @@ class Sides(msgspec.Struct, frozen=True, kw_only=True):
 
 def cause_of(path: str, sides: Sides) -> Cause:
     """Return the cause of a difference at `path`."""
+    if _of_another_input(sides):
+        return "event_order"
+    if not sides.replayed:
+        return "engine"
     here = [_happening(sides.recorded), *map(_happening_of, sides.later_recorded)]
     there = [_happening(sides.replayed), *map(_happening_of, sides.later_replayed)]
     if here[0] != there[0] and here[0] in there and there[0] in here:
@@ -105,8 +143,8 @@ def _cited(sides: Sides) -> Cause | None:
     recorded, replayed = sides.recorded, sides.replayed
     action = part(recorded, "core").get("action")
     if action == part(replayed, "core").get("action"):
-        before, after = _digest(recorded), _digest(replayed)
-        if action in CITED_BY and before is not None and after is not None and before != after:
+        before, after = _digest(sides, recorded), _digest(sides, replayed)
+        if action in CITED_BY and before != after and "" not in (before, after):
             return _narrowed(CITED_BY[action], sides.document(before), sides.document(after))
         for name, cause in _SEEN:
             if name in part(recorded, "saw") and name in part(replayed, "saw") and _saw(sides, name):
@@ -126,9 +164,13 @@ def _saw(sides: Sides, name: str) -> bool:
     return part(sides.recorded, "saw")[name] != part(sides.replayed, "saw")[name]
 
 
-def _digest(entry: Value) -> str | None:
-    value = part(part(entry, "core"), "detail").get("digest")
-    return value if isinstance(value, str) else None
+def _digest(sides: Sides, entry: Value) -> str:
+    """The document that an entry names; of a document that was refused, the one that the input names."""
+    detail = part(part(entry, "core"), "detail")
+    value = detail.get("digest")
+    if value is None and detail.get("code") in UNREADABLE and sides.input is not None:
+        value = (lenient(sides.input.payload.encode()) or {}).get("digest")
+    return value if isinstance(value, str) else ""
 
 
 def _narrowed(cause: Cause, before: Value | None, after: Value | None) -> Cause:
@@ -144,6 +186,18 @@ def _narrowed(cause: Cause, before: Value | None, after: Value | None) -> Cause:
 
 
 # ---- the order of what happened ----------------------------------------------------------------------------------------
+
+
+def _of_another_input(sides: Sides) -> bool:
+    """Tell whether the recorded entry is one that the input at this place cannot have led to, whatever the engine."""
+    if sides.input is None or sides.input.kind not in KINDS:
+        return False
+    core = part(sides.recorded, "core")
+    if core.get("action") == "input":
+        return part(core, "detail").get("kind") in KINDS - {sides.input.kind}
+    if core.get("outcome") == "dispatched":
+        return sides.input.kind != "dispatch.pull"
+    return sides.input.kind not in GIVEN_BY.get(core.get("action"), (sides.input.kind,))
 
 
 def _shifted(longer: Sequence[bytes], shorter: Sequence[bytes]) -> bool:

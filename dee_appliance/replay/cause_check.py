@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.errors import EvidenceError
-from dee_appliance.kernel.e1.encoding import NotCanonical, decode_canonical
+from dee_appliance.kernel.e1.encoding import NotCanonical, decode_canonical, send_key
 from dee_appliance.replay.entry_form import Form, part
 from dee_appliance.replay.reading import GivenRow, ReplayQueries, read_given, read_inputs
 from dee_appliance.store.journal import InputRow, input_digest
@@ -35,6 +35,11 @@ SAID_OF_GIVEN: dict[str, object] = {
     "commitment": "",
 }
 """What an entry says of its rendering, with the value that stands for a field that the rendering leaves out."""
+
+
+SENDS = ("send_email", "send_sms", "call")
+COUNTED_BY_RENDERING = ("send_email", "send_sms")
+"""Sends whose units follow from the rendering; those of a call follow from its plan."""
 
 
 class CauseCheck:
@@ -60,6 +65,7 @@ class CauseCheck:
     def entry(self, seq: int, form: Form, *, doubtful: bool) -> None:
         """Check the reference of one sound entry. `doubtful`: entries before it are missing or unreadable."""
         if form.cause == 0:
+            self._given.lineage = _lineage(form)
             if seq != 0 or form.cause_digest != NO_CAUSE:
                 self._findings.add("input-missing", "the entry names no input", seq=seq)
             return
@@ -71,6 +77,8 @@ class CauseCheck:
             self._blamed = form.cause
         if "given" in form.evidence:
             self._given.check(seq, form)
+        elif form.run is not None and form.core["action"] in SENDS:
+            self._given.check_refused(seq, form, form.run)
 
     def _reach(self, seq: int, cause: int, *, doubtful: bool) -> bool:
         """Go on in the queue to the input that an entry names; False when it is not there."""
@@ -151,6 +159,7 @@ class _GivenCursor:
         self._findings = findings
         self._here: dict[str, dict[str, object]] = {}
         self._lost = False
+        self.lineage = b""
         self.rows = 0
         self._ahead = self._next()
 
@@ -180,6 +189,33 @@ class _GivenCursor:
                 self._findings.add("given-changed", f"{field} is another one", seq=seq, about=form.cause)
                 return
 
+    def check_refused(self, seq: int, form: Form, run: str) -> None:
+        """Compare what an entry of a send that did not leave says of its rendering: why there is none, or its units.
+
+        Such an entry names no send key; it follows from the run, the step and the visit.
+        """
+        step, visit, attempt = form.core["step"], form.core["visit"], form.detail.get("attempt")
+        units = form.saw.get("units") if form.core["action"] in COUNTED_BY_RENDERING else None
+        failed = form.core["outcome"] == "not_rendered"
+        if self._lost or not (isinstance(step, str) and isinstance(visit, int)) or not (failed or units):
+            return
+        found = self._of_send(send_key(self.lineage, run, step, visit), attempt)
+        if found is None:
+            self._findings.add("given-missing", seq=seq, about=form.cause)
+            return
+        said = {"code": form.detail.get("code"), "field": form.detail.get("field", "")} if failed else {"units": units}
+        defaults: dict[str, object] = {"code": "", "field": "", "units": 1}
+        for field, value in said.items():
+            if found.get(field, defaults[field]) != value:
+                self._findings.add("given-changed", f"{field} is another one", seq=seq, about=form.cause)
+                return
+
+    def _of_send(self, send: str, attempt: object) -> dict[str, object] | None:
+        """The rendering of a send; a hold does not say of which attempt, and there is no more than one in an input."""
+        if attempt is not None:
+            return self._here.get(_key(send, attempt))
+        return next((given for key, given in self._here.items() if key.startswith(_key(send, ""))), None)
+
     def end(self) -> None:
         """Whatever is left belongs to no input."""
         while self._ahead is not None:
@@ -208,6 +244,14 @@ class _GivenCursor:
             self._lost = True
             self._findings.add("file-corrupt", f"the recorded renderings cannot be read: {error.what}")
             return None
+
+
+def _lineage(form: Form) -> bytes:
+    """The lineage as the first entry names it; nothing when that is no hexadecimal text."""
+    try:
+        return bytes.fromhex(str(form.detail.get("lineage", "")))
+    except ValueError:
+        return b""
 
 
 def _key(send: object, attempt: object) -> str:

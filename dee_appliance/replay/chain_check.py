@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 UNKNOWN = -1
 """The length of a chain whose last link is in doubt: its next entry is taken as it is."""
 
-BRINGS_DOCUMENT = {("publish", "published"): "plan", ("policy", "set"): "policy", ("zones", "used"): "zones"}
+BRINGS_DOCUMENT = {
+    ("publish", "published"): "plan",
+    ("policy", "set"): "policy",
+    ("pack", "used"): "pack",
+    ("zones", "used"): "zones",
+}
 """Action and outcome of the entries after which a document is in use, and its kind."""
 
 
