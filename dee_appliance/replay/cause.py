@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from dee_appliance.kernel.e1.input import INPUTS
 from dee_appliance.replay.entry_form import lenient, part
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ UNREADABLE = ("unknown_document", "malformed_document")
 """Why an input that brings a document into use is refused when that is another one."""
 
 _VERB = ("run.verb",)
+_SENDING = ("attempt.answered", "dispatch.pull", "event")
 GIVEN_BY: dict[object, tuple[str, ...]] = {
     "arm": ("file.arm",),
     "config": ("config.set",),
@@ -95,13 +97,24 @@ GIVEN_BY: dict[object, tuple[str, ...]] = {
     "resolve": _VERB,
     "resume": _VERB,
     "retry": _VERB,
+    "send_email": _SENDING,
+    "send_sms": _SENDING,
     "skip": _VERB,
     "suppress": ("suppression.set", "event"),
     "zones": ("zones.use",),
 }
 """Actions that only these kinds of inputs can lead to."""
 
-KINDS = frozenset({*(kind for kinds in GIVEN_BY.values() for kind in kinds), "attempt.answered", "clock", "dispatch.pull"})
+GIVEN_BY_PULL = frozenset({"send_email", "send_sms", "call", "hold", "exit", "end", "input"})
+"""Actions that a pull can lead to."""
+
+ACTIONS = frozenset({*GIVEN_BY, *GIVEN_BY_PULL, "branch", "cancel", "halt", "release", "split", "start", "task", "wait"})
+
+ABOUT_ANOTHER = frozenset({"cp", "cs", "input.digest", "input.seq"})
+"""Fields that come before anything is decided: because of which input, and about whom. The tick is another."""
+
+TIMES = frozenset({"late", "since", "until", "retry"})
+"""Details that say when: the same thing at another time differs in them."""
 
 
 class Sides(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +144,8 @@ def cause_of(path: str, sides: Sides) -> Cause:
     cited = _cited(sides)
     if cited is not None:
         return cited
-    if path in {"core.tick", "input.seq"} or _shifted(here, there) or _shifted(there, here):
+    at, then = part(sides.recorded, "core").get("tick"), part(sides.replayed, "core").get("tick")
+    if path in ABOUT_ANOTHER or at != then or _shifted(here, there) or _shifted(there, here):
         return "event_order"
     return "engine"
 
@@ -190,14 +204,15 @@ def _narrowed(cause: Cause, before: Value | None, after: Value | None) -> Cause:
 
 def _of_another_input(sides: Sides) -> bool:
     """Tell whether the recorded entry is one that the input at this place cannot have led to, whatever the engine."""
-    if sides.input is None or sides.input.kind not in KINDS:
+    if sides.input is None or sides.input.kind not in INPUTS:
         return False
-    core = part(sides.recorded, "core")
-    if core.get("action") == "input":
-        return part(core, "detail").get("kind") in KINDS - {sides.input.kind}
-    if core.get("outcome") == "dispatched":
-        return sides.input.kind != "dispatch.pull"
-    return sides.input.kind not in GIVEN_BY.get(core.get("action"), (sides.input.kind,))
+    kind, core = sides.input.kind, part(sides.recorded, "core")
+    action, named = core.get("action"), part(core, "detail").get("kind")
+    if action == "input":
+        return named in INPUTS and named != kind
+    if kind == "dispatch.pull":
+        return action in ACTIONS and action not in GIVEN_BY_PULL
+    return core.get("outcome") == "dispatched" or kind not in GIVEN_BY.get(action, (kind,))
 
 
 def _shifted(longer: Sequence[bytes], shorter: Sequence[bytes]) -> bool:
@@ -213,8 +228,6 @@ def _happening_of(body: bytes) -> bytes:
 def _happening(value: Value) -> bytes:
     """What happened to whom, without when and where in the log."""
     core = part(value, "core")
-    chosen = [
-        value.get("run"),
-        *(core.get(field) for field in ("plan", "step", "visit", "action", "outcome", "detail")),
-    ]
+    detail = {name: told for name, told in part(core, "detail").items() if name not in TIMES}
+    chosen = [value.get("run"), *(core.get(field) for field in ("plan", "step", "visit", "action", "outcome")), detail]
     return msgspec.json.encode(chosen, order="sorted")

@@ -159,7 +159,8 @@ class _GivenCursor:
         self._findings = findings
         self._here: dict[str, dict[str, object]] = {}
         self._lost = False
-        self.lineage = b""
+        self.lineage: bytes | None = None
+        """As the first entry names it; None when that cannot be read."""
         self.rows = 0
         self._ahead = self._next()
 
@@ -197,13 +198,17 @@ class _GivenCursor:
         step, visit, attempt = form.core["step"], form.core["visit"], form.detail.get("attempt")
         units = form.saw.get("units") if form.core["action"] in COUNTED_BY_RENDERING else None
         failed = form.core["outcome"] == "not_rendered"
-        if self._lost or not (isinstance(step, str) and isinstance(visit, int)) or not (failed or units):
+        if self._lost or self.lineage is None or not (failed or units):
+            return
+        if not (isinstance(step, str) and isinstance(visit, int)):
             return
         found = self._of_send(send_key(self.lineage, run, step, visit), attempt)
         if found is None:
             self._findings.add("given-missing", seq=seq, about=form.cause)
             return
-        said = {"code": form.detail.get("code"), "field": form.detail.get("field", "")} if failed else {"units": units}
+        said: dict[str, object] = {"code": "ok", "units": units}
+        if failed:
+            said = {"code": form.detail.get("code"), "field": form.detail.get("field", "")}
         defaults: dict[str, object] = {"code": "", "field": "", "units": 1}
         for field, value in said.items():
             if found.get(field, defaults[field]) != value:
@@ -246,12 +251,11 @@ class _GivenCursor:
             return None
 
 
-def _lineage(form: Form) -> bytes:
-    """The lineage as the first entry names it; nothing when that is no hexadecimal text."""
+def _lineage(form: Form) -> bytes | None:
     try:
         return bytes.fromhex(str(form.detail.get("lineage", "")))
     except ValueError:
-        return b""
+        return None
 
 
 def _key(send: object, attempt: object) -> str:

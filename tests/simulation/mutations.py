@@ -316,14 +316,19 @@ def entry_field(record: Record, choice: random.Random, forged: bool) -> Mutation
     put(value, way, other(choice, old))
     record.set_body(position, value)
     cause = _cause_of_entry(value, dotted(way), old) if forged else "tampering"
+    if way == ("input", "seq"):
+        cause = "event_order" if _orderly(record) else "tampering"
     action = value["core"]["action"]
     return Mutation("entry: a field", forged, cause, f"entry {position} ({action}): {dotted(way)}")
 
 
-BROUGHT = {
-    ("publish", "published"), ("publish", "same"), ("policy", "set"), ("zones", "used"), ("pack", "used"), ("pack", "same"),
-    ("enroll", "enrolled"), ("enroll", "scheduled"),
-}  # fmt: skip
+def _orderly(record: Record) -> bool:
+    """Whether entries name the inputs in their order, and each of them."""
+    named = [record.body(n)["input"]["seq"] for n in range(1, len(record.entries))]
+    return named == sorted(named) and set(named) == {row[0] for row in record.inputs}
+
+
+BROUGHT = {("publish", "published"), ("policy", "set"), ("zones", "used"), ("pack", "used")}
 """Entries that name a document which must be there."""
 
 
@@ -345,6 +350,8 @@ def _cause_of_entry(value: Json, field: str, old: object) -> str:
     if contradicts:
         return "tampering"
     by_name = {"core.tick": "event_order", "core.plan": "plan", "saw.policy": "policy", "saw.zones": "zones"}
+    if field == "core.detail.digest":
+        return {"publish": "plan", "enroll": "plan"}.get(core["action"], core["action"])
     return "pack" if field.startswith("saw.packs") else by_name.get(field, "engine")
 
 
