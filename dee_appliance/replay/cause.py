@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from dee_appliance.kernel.e1.input import INPUTS
 from dee_appliance.replay.entry_form import lenient, part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from dee_appliance.store.journal import InputRow
 
 Cause = Literal[
     "plan",
@@ -74,11 +77,57 @@ ALIKE = 4
 Value = dict[str, object]
 
 
+UNREADABLE = ("unknown_document", "malformed_document")
+"""Why an input that brings a document into use is refused when that is another one."""
+
+_VERB = ("run.verb",)
+_SENDING = ("attempt.answered", "dispatch.pull", "event")
+GIVEN_BY: dict[object, tuple[str, ...]] = {
+    "arm": ("file.arm",),
+    "config": ("config.set",),
+    "consent": ("consent.set",),
+    "contact": ("contact.put",),
+    "enroll": ("run.enroll",),
+    "erase": ("contact.erase",),
+    "event": ("event",),
+    "pack": ("pack.use", "pack.retire"),
+    "pause": _VERB,
+    "policy": ("policy.set",),
+    "publish": ("plan.publish",),
+    "resolve": _VERB,
+    "resume": _VERB,
+    "retry": _VERB,
+    "send_email": _SENDING,
+    "send_sms": _SENDING,
+    "skip": _VERB,
+    "suppress": ("suppression.set", "event"),
+    "zones": ("zones.use",),
+}
+"""Actions that only these kinds of inputs can lead to."""
+
+GIVEN_BY_PULL = frozenset({"send_email", "send_sms", "call", "hold", "exit", "end", "input"})
+"""Actions that a pull can lead to."""
+
+ACTIONS = frozenset(
+    {*GIVEN_BY, *GIVEN_BY_PULL, "branch", "cancel", "halt", "release", "split", "start", "task", "wait"}
+)
+
+ABOUT_ANOTHER = frozenset({"cp", "cs", "input.digest", "input.seq"})
+"""Fields that come before anything is decided: because of which input, and about whom. The tick is another."""
+
+TIMES = frozenset({"late", "since", "until", "retry"})
+"""Details that say when: the same thing at another time differs in them."""
+
+
 class Sides(msgspec.Struct, frozen=True, kw_only=True):
-    """Both entries and the bodies that follow them. `document` gives a document of the file by its digest."""
+    """Both entries and the bodies that follow them. `replayed` is empty when the kernel stopped.
+
+    `document` gives a document of the file by its digest, `input` is the one whose entries differ.
+    """
 
     recorded: Value
     replayed: Value
+    input: InputRow | None
     later_recorded: Sequence[bytes]
     later_replayed: Sequence[bytes]
     document: Callable[[str], Value | None]
@@ -86,6 +135,10 @@ class Sides(msgspec.Struct, frozen=True, kw_only=True):
 
 def cause_of(path: str, sides: Sides) -> Cause:
     """Return the cause of a difference at `path`."""
+    if _of_another_input(sides):
+        return "event_order"
+    if not sides.replayed:
+        return "engine"
     here = [_happening(sides.recorded), *map(_happening_of, sides.later_recorded)]
     there = [_happening(sides.replayed), *map(_happening_of, sides.later_replayed)]
     if here[0] != there[0] and here[0] in there and there[0] in here:
@@ -93,7 +146,8 @@ def cause_of(path: str, sides: Sides) -> Cause:
     cited = _cited(sides)
     if cited is not None:
         return cited
-    if path in {"core.tick", "input.seq"} or _shifted(here, there) or _shifted(there, here):
+    at, then = part(sides.recorded, "core").get("tick"), part(sides.replayed, "core").get("tick")
+    if path in ABOUT_ANOTHER or at != then or _shifted(here, there) or _shifted(there, here):
         return "event_order"
     return "engine"
 
@@ -105,8 +159,8 @@ def _cited(sides: Sides) -> Cause | None:
     recorded, replayed = sides.recorded, sides.replayed
     action = part(recorded, "core").get("action")
     if action == part(replayed, "core").get("action"):
-        before, after = _digest(recorded), _digest(replayed)
-        if action in CITED_BY and before is not None and after is not None and before != after:
+        before, after = _digest(sides, recorded), _digest(sides, replayed)
+        if action in CITED_BY and before != after and "" not in (before, after):
             return _narrowed(CITED_BY[action], sides.document(before), sides.document(after))
         for name, cause in _SEEN:
             if name in part(recorded, "saw") and name in part(replayed, "saw") and _saw(sides, name):
@@ -126,9 +180,13 @@ def _saw(sides: Sides, name: str) -> bool:
     return part(sides.recorded, "saw")[name] != part(sides.replayed, "saw")[name]
 
 
-def _digest(entry: Value) -> str | None:
-    value = part(part(entry, "core"), "detail").get("digest")
-    return value if isinstance(value, str) else None
+def _digest(sides: Sides, entry: Value) -> str:
+    """The document that an entry names; of a document that was refused, the one that the input names."""
+    detail = part(part(entry, "core"), "detail")
+    value = detail.get("digest")
+    if value is None and detail.get("code") in UNREADABLE and sides.input is not None:
+        value = (lenient(sides.input.payload.encode()) or {}).get("digest")
+    return value if isinstance(value, str) else ""
 
 
 def _narrowed(cause: Cause, before: Value | None, after: Value | None) -> Cause:
@@ -146,6 +204,19 @@ def _narrowed(cause: Cause, before: Value | None, after: Value | None) -> Cause:
 # ---- the order of what happened ----------------------------------------------------------------------------------------
 
 
+def _of_another_input(sides: Sides) -> bool:
+    """Tell whether the recorded entry is one that the input at this place cannot have led to, whatever the engine."""
+    if sides.input is None or sides.input.kind not in INPUTS:
+        return False
+    kind, core = sides.input.kind, part(sides.recorded, "core")
+    action, named = core.get("action"), part(core, "detail").get("kind")
+    if action == "input":
+        return named in INPUTS and named != kind
+    if kind == "dispatch.pull":
+        return action in ACTIONS and action not in GIVEN_BY_PULL
+    return core.get("outcome") == "dispatched" or kind not in GIVEN_BY.get(action, (kind,))
+
+
 def _shifted(longer: Sequence[bytes], shorter: Sequence[bytes]) -> bool:
     """Tell whether one side goes on as the other does, after something that only it has."""
     ahead = list(shorter[:ALIKE])
@@ -159,8 +230,6 @@ def _happening_of(body: bytes) -> bytes:
 def _happening(value: Value) -> bytes:
     """What happened to whom, without when and where in the log."""
     core = part(value, "core")
-    chosen = [
-        value.get("run"),
-        *(core.get(field) for field in ("plan", "step", "visit", "action", "outcome", "detail")),
-    ]
+    detail = {name: told for name, told in part(core, "detail").items() if name not in TIMES}
+    chosen = [value.get("run"), *(core.get(field) for field in ("plan", "step", "visit", "action", "outcome")), detail]
     return msgspec.json.encode(chosen, order="sorted")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.errors import EvidenceError
-from dee_appliance.kernel.e1.encoding import NotCanonical, decode_canonical
+from dee_appliance.kernel.e1.encoding import NotCanonical, decode_canonical, send_key
 from dee_appliance.replay.entry_form import Form, part
 from dee_appliance.replay.reading import GivenRow, ReplayQueries, read_given, read_inputs
 from dee_appliance.store.journal import InputRow, input_digest
@@ -40,6 +40,10 @@ SAID_OF_GIVEN: dict[str, object] = {
 GIVEN_KEYS = frozenset({*SAID_OF_GIVEN, "attempt", "features", "field", "send_key"})
 """All that a rendering can say."""
 
+SENDS = ("send_email", "send_sms", "call")
+COUNTED_BY_RENDERING = ("send_email", "send_sms")
+"""Sends whose units follow from the rendering; those of a call follow from its plan."""
+
 
 class CauseCheck:
     """The place in the queue while the log is read."""
@@ -66,6 +70,7 @@ class CauseCheck:
     def entry(self, seq: int, form: Form, *, doubtful: bool) -> None:
         """Check the reference of one sound entry. `doubtful`: entries before it are missing or unreadable."""
         if form.cause == 0:
+            self._given.lineage = _lineage(form)
             if seq != 0 or form.cause_digest != NO_CAUSE:
                 self._findings.add("input-missing", "the entry names no input", seq=seq)
             return
@@ -77,6 +82,8 @@ class CauseCheck:
             self._blamed = form.cause
         if "given" in form.evidence:
             self._given.check(seq, form)
+        elif form.run is not None and form.core["action"] in SENDS:
+            self._given.check_refused(seq, form, form.run)
 
     def _reach(self, seq: int, cause: int, *, doubtful: bool) -> bool:
         """Go on in the queue to the input that an entry names; False when it is not there."""
@@ -158,6 +165,8 @@ class _GivenCursor:
         self._findings = findings
         self._here: dict[str, dict[str, object]] = {}
         self._lost = False
+        self.lineage: bytes | None = None
+        """As the first entry names it; None when that cannot be read."""
         self.rows = 0
         self._ahead = self._next()
 
@@ -186,6 +195,37 @@ class _GivenCursor:
             if found.get(field, default) != said.get(field):
                 self._findings.add("given-changed", f"{field} is another one", seq=seq, about=form.cause)
                 return
+
+    def check_refused(self, seq: int, form: Form, run: str) -> None:
+        """Compare what an entry of a send that did not leave says of its rendering: why there is none, or its units.
+
+        Such an entry names no send key; it follows from the run, the step and the visit.
+        """
+        step, visit, attempt = form.core["step"], form.core["visit"], form.detail.get("attempt")
+        units = form.saw.get("units") if form.core["action"] in COUNTED_BY_RENDERING else None
+        failed = form.core["outcome"] == "not_rendered"
+        if self._lost or self.lineage is None or not (failed or units):
+            return
+        if not (isinstance(step, str) and isinstance(visit, int)):
+            return
+        found = self._of_send(send_key(self.lineage, run, step, visit), attempt)
+        if found is None:
+            self._findings.add("given-missing", seq=seq, about=form.cause)
+            return
+        said: dict[str, object] = {"code": "ok", "units": units}
+        if failed:
+            said = {"code": form.detail.get("code"), "field": form.detail.get("field", "")}
+        defaults: dict[str, object] = {"code": "", "field": "", "units": 1}
+        for field, value in said.items():
+            if found.get(field, defaults[field]) != value:
+                self._findings.add("given-changed", f"{field} is another one", seq=seq, about=form.cause)
+                return
+
+    def _of_send(self, send: str, attempt: object) -> dict[str, object] | None:
+        """The rendering of a send; a hold does not say of which attempt, and there is no more than one in an input."""
+        if attempt is not None:
+            return self._here.get(_key(send, attempt))
+        return next((given for key, given in self._here.items() if key.startswith(_key(send, ""))), None)
 
     def end(self) -> None:
         """Whatever is left belongs to no input."""
@@ -223,6 +263,13 @@ class _GivenCursor:
             self._lost = True
             self._findings.add("file-corrupt", f"the recorded renderings cannot be read: {error.what}")
             return None
+
+
+def _lineage(form: Form) -> bytes | None:
+    try:
+        return bytes.fromhex(str(form.detail.get("lineage", "")))
+    except ValueError:
+        return None
 
 
 def _key(send: object, attempt: object) -> str:

@@ -104,21 +104,23 @@ def describe(mismatch: Mismatch, findings: Sequence[Finding], around: Surroundin
     difference = _difference(mismatch, recorded, replayed)
     about = replayed or recorded or {}
     evidence = relevant(findings, mismatch, about)
+    named = part(about, "input").get("seq")
+    cause_seq = mismatch.input if mismatch.input is not None else named if isinstance(named, int) else None
+    row = None if cause_seq is None else around.input(cause_seq)
     cause: Cause = "engine"
     if evidence:
         cause = "tampering"
-    elif not mismatch.stuck and recorded is not None and replayed is not None:
+    elif recorded is not None and (replayed is not None or mismatch.stuck):
         sides = Sides(
             recorded=recorded,
-            replayed=replayed,
+            replayed=replayed or {},
+            input=row,
             later_recorded=around.later_recorded,
             later_replayed=around.later_replayed,
             document=around.document,
         )
         cause = cause_of(difference.path, sides)
     run, step = about.get("run"), part(about, "core").get("step")
-    named = part(about, "input").get("seq")
-    cause_seq = mismatch.input if mismatch.input is not None else named if isinstance(named, int) else None
     return FirstDivergence(
         seq=mismatch.seq,
         input=cause_seq,
@@ -128,11 +130,11 @@ def describe(mismatch: Mismatch, findings: Sequence[Finding], around: Surroundin
         expected=difference.expected,
         actual=difference.actual,
         cause=cause,
-        what=str(evidence[0]) if evidence else mismatch.stuck or MEANING[cause],
+        what=str(evidence[0]) if evidence else (cause == "engine" and mismatch.stuck) or MEANING[cause],
         recorded=_text(mismatch.recorded),
         replayed=_text(mismatch.replayed),
         evidence=tuple(evidence),
-        caused_by=None if cause_seq is None else caused_by(around.input(cause_seq)),
+        caused_by=caused_by(row),
         context=tuple(body.decode("utf-8", "replace") for body in around.before),
         next=NEXT[cause],
     )

@@ -106,7 +106,7 @@ def _judged(seed: int, mutation: Mutation, place: Place | None, report: ReplayRe
         first = report.renderer.differences[0]
         found = (first.input, first.field, first.cause)
         if mutation.rendering is not None and report.renderer.differing == 1:
-            expected = (*mutation.rendering, mutation.cause)
+            expected = (*mutation.rendering, "template" if mutation.rendering[1] == "template" else "renderer")
     return Trial(
         seed=seed,
         kind=mutation.kind,

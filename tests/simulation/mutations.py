@@ -33,7 +33,7 @@ class Mutation(NamedTuple):
     cause: str
     what: str
     rendering: tuple[int, str] | None = None
-    """Input and field of a rendering that only making the message again tells from the recorded one."""
+    """Input and field of a rendering; when no entry depends on it, only making the message again tells."""
 
 
 class NoSuchMutationError(Exception):
@@ -47,6 +47,8 @@ T = TypeVar("T")
 CITING_KINDS = {"plan.publish": "plan", "policy.set": "policy", "pack.use": "pack", "zones.use": "zones"}
 TIMING = {("dispatch.pull", "n"), ("clock", "limit")}
 """Fields of inputs that say when things happen, not what."""
+OF_A_REFUSED_SEND = {"core.step", "core.visit", "core.detail.attempt", "core.detail.code", "core.detail.field", "saw.units"}
+"""What an entry of a send that did not leave says of its rendering, or names it by."""
 SETTLED = ("evidence.given", "evidence.commitment", "evidence.send", "evidence.attempt")
 
 
@@ -290,8 +292,7 @@ def rendering(record: Record, choice: random.Random, forged: bool) -> Mutation:
     body[field] = new
     row[2] = _text(body)
     cause = "template" if field == "template" else "renderer"
-    told = (row[0], field) if forged else None
-    return Mutation("rendering", forged, cause, f"rendering {row[1]} of input {row[0]}: {field}", told)
+    return Mutation("rendering", forged, cause, f"rendering {row[1]} of input {row[0]}: {field}", (row[0], field))
 
 
 def _describe(record: Record, send: str, attempt: int, field: str, new: object) -> None:
@@ -317,14 +318,19 @@ def entry_field(record: Record, choice: random.Random, forged: bool) -> Mutation
     put(value, way, other(choice, old))
     record.set_body(position, value)
     cause = _cause_of_entry(value, dotted(way), old) if forged else "tampering"
+    if way == ("input", "seq"):
+        cause = "event_order" if _orderly(record) else "tampering"
     action = value["core"]["action"]
     return Mutation("entry: a field", forged, cause, f"entry {position} ({action}): {dotted(way)}")
 
 
-BROUGHT = {
-    ("publish", "published"), ("publish", "same"), ("policy", "set"), ("zones", "used"), ("pack", "used"), ("pack", "same"),
-    ("enroll", "enrolled"), ("enroll", "scheduled"),
-}  # fmt: skip
+def _orderly(record: Record) -> bool:
+    """Whether entries name the inputs in their order, and each of them."""
+    named = [record.body(n)["input"]["seq"] for n in range(1, len(record.entries))]
+    return named == sorted(named) and set(named) == {row[0] for row in record.inputs}
+
+
+BROUGHT = {("publish", "published"), ("policy", "set"), ("zones", "used"), ("pack", "used")}
 """Entries that name a document which must be there."""
 
 
@@ -332,8 +338,13 @@ def _cause_of_entry(value: Json, field: str, old: object) -> str:
     core, given = value["core"], "given" in value.get("evidence", {})
     if old is None and field in {"core.rs", "core.plan", "core.step", "core.visit", "run"}:
         return "tampering" if field in {"core.rs", "run"} else "engine"
+    refused = not given and (
+        core["outcome"] == "not_rendered" or (core["action"] in {"send_email", "send_sms"} and "units" in value.get("saw", {}))
+    )
     contradicts = (
-        field in {"core.v", "core.rs", "core.rp", "cs", "cp", "run", "input.seq"}
+        (refused and field in OF_A_REFUSED_SEND)
+        or
+ field in {"core.v", "core.rs", "core.rp", "cs", "cp", "run", "input.seq"}
         or (given and field.startswith(SETTLED))
         or (value["seq"] == 0 and (field.startswith("core.detail") or field == "core.tick"))
         or (field == "core.detail.digest" and (core["action"], core["outcome"]) in BROUGHT)
@@ -341,6 +352,8 @@ def _cause_of_entry(value: Json, field: str, old: object) -> str:
     if contradicts:
         return "tampering"
     by_name = {"core.tick": "event_order", "core.plan": "plan", "saw.policy": "policy", "saw.zones": "zones"}
+    if field == "core.detail.digest":
+        return {"publish": "plan", "enroll": "plan"}.get(core["action"], core["action"])
     return "pack" if field.startswith("saw.packs") else by_name.get(field, "engine")
 
 
