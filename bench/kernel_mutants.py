@@ -3,15 +3,15 @@
     python -m bench.kernel_mutants --jobs 2
     python -m bench.kernel_mutants --only e1/gate --show
     python -m bench.kernel_mutants --again build/kernel_mutants.jsonl
-    python -m bench.kernel_mutants --sample 1500 --seed 1
+    python -m bench.kernel_mutants --share 0.15 --seed 1
 
 The tests of the kernel are loaded once. Each mutant lives in a forked child: the tests that reach its lines are run there one
 after the other, those first that have killed others of the same function, then those that reach little and are quick. A child
 ends with the first failure. A test that takes ten times its time (and a second) has failed. After `--seconds` of processor time
 a mutant has survived.
 
-Tests that compare with golden files notice nearly every change, and say little; they are left out without `--golden`, and come last
-with it. Mutants that nobody can tell from the kernel are listed one by one, with the reason, in
+Tests that compare with golden files notice nearly every change, and say little; they are left out without `--golden`, and come
+last with it. Mutants that nobody can tell from the kernel are listed one by one, with the reason, in
 tests/kernel_equivalent_mutants.txt; they are counted apart.
 """
 
@@ -44,7 +44,17 @@ from bench.mutant_source import KERNEL, ROOT, Mutant, mutants_of, put_in
 EQUIVALENT: Final = ROOT / "tests" / "kernel_equivalent_mutants.txt"
 TESTS: Final = tuple(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("unit/test_kernel_*", "unit/test_rule_*", "unit/test_c*", "unit/test_gate_*", "property/test_[ck]*")
+    for pattern in (
+        "unit/test_kernel_*",
+        "unit/test_rule_*",
+        "unit/test_gate_*",
+        "unit/test_calling_*",
+        "unit/test_civil_*",
+        "unit/test_condition*",
+        "unit/test_authoring_refusals*",
+        "property/test_c[aio]*",
+        "property/test_kernel_*",
+    )
     for path in sorted((ROOT / "tests").glob(f"{pattern}.py"))
 )
 GOLDEN: Final = (
@@ -91,6 +101,7 @@ class Trials:
         self.jobs: int = options.jobs
         self.seconds: float = options.seconds
         self.golden: bool = options.golden
+        self.kept: Path | None = options.reach
         self.out: Path = options.out
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -106,13 +117,24 @@ class Trials:
         warm_up()
         gc.collect()
         gc.freeze()
-        reach = measured(session.items, self.jobs)
+        reach = self.reach(session.items)
         print(
             f"{len(reach.seconds)} tests, {sum(reach.seconds.values()):.0f} s; {len(self.mutants)} mutants", flush=True
         )
         workers = [Worker(session.items, reach, self.seconds) for _ in range(self.jobs)]
         in_parallel(self.jobs, lambda job: workers[job].work(self.mutants[job :: self.jobs], self.out))
         return True
+
+    def reach(self, items: Sequence[pytest.Item]) -> Reach:
+        """Measure the tests, or read what was measured of the same tests before."""
+        numbers = {item.nodeid: number for number, item in enumerate(items)}
+        if self.kept is None or not self.kept.exists():
+            told = measured(items, self.jobs)
+            if self.kept is not None:
+                self.kept.write_text(json.dumps(told), encoding="utf-8")
+        else:
+            told = json.loads(self.kept.read_text(encoding="utf-8"))
+        return reach_of([(numbers[name], took, reached) for name, took, reached in told if name in numbers])
 
 
 def compares_with_golden(item: pytest.Item) -> bool:
@@ -121,7 +143,7 @@ def compares_with_golden(item: pytest.Item) -> bool:
 
 
 def warm_up() -> None:
-    """Build once what every story needs: the table of zones, the schema, the queries. What the kernel keeps is forgotten again."""
+    """Build once what every story needs: the zones, the schema, the queries. What the kernel keeps is forgotten again."""
     from kernel_builder import Story, email, plan_of  # noqa: PLC0415 - pytest sets the path to it
 
     with Story(plan_of(email())) as story:
@@ -138,51 +160,67 @@ def forget() -> None:
                 value.cache_clear()
 
 
-def measured(items: Sequence[pytest.Item], jobs: int) -> Reach:
+Told = tuple[str, float, dict[str, list[int]]]
+"""Of a test: its name, how long it takes, and the lines of each file that it reaches."""
+
+
+def measured(items: Sequence[pytest.Item], jobs: int) -> list[Told]:
     """Run every test once, each in a child of its own, with coverage of the kernel."""
-    seconds: dict[int, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        in_parallel(jobs, lambda job: _measure(items[job::jobs], Path(folder, str(job))))
+        lines = [json.loads(line) for one in Path(folder).iterdir() for line in one.read_text("utf-8").splitlines()]
+    told = [line for line in lines if line is not None]
+    for name in sorted({item.nodeid for item in items} - {one[0] for one in told}):
+        print(f"left out, it fails or is slow: {name}", file=sys.stderr)
+    return sorted(told)
+
+
+def reach_of(told: Sequence[tuple[int, float, dict[str, list[int]]]]) -> Reach:
+    """Turn it round: the tests by file and line."""
+    seconds = {number: took for number, took, _ in told}
     lines = Counter[int]()
     tests: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    with tempfile.TemporaryDirectory() as folder:
-        in_parallel(jobs, lambda job: _measure(items, range(job, len(items), jobs), Path(folder, str(job))))
-        for told in sorted(Path(folder).iterdir()):
-            for line in told.read_text(encoding="utf-8").splitlines():
-                number, took, reached = json.loads(line)
-                seconds[number] = took
-                for file, numbers in reached.items():
-                    lines[number] += len(numbers)
-                    for one in numbers:
-                        tests[file][one].append(number)
-    for number in sorted(set(range(len(items))) - set(seconds)):
-        print(f"left out, it fails or is slow: {items[number].nodeid}", file=sys.stderr)
+    for number, _, reached in told:
+        for file, numbers in reached.items():
+            lines[number] += len(numbers)
+            for one in numbers:
+                tests[file][one].append(number)
     return Reach(seconds, tests, lines)
 
 
-def _measure(items: Sequence[pytest.Item], numbers: Iterable[int], out: Path) -> None:
-    for number in numbers:
+def _measure(items: Sequence[pytest.Item], out: Path) -> None:
+    """Measure tests in a child; what ends the child is left out, and another goes on behind it."""
+    out.touch()
+    done = 0
+    while done < len(items):
         child = os.fork()
         if not child:
             with ending():
-                _measure_one(number, items[number], out)
+                for item in items[done:]:
+                    _measure_one(item, out)
         os.waitpid(child, 0)
+        lines = out.read_text(encoding="utf-8").splitlines()
+        if len(lines) < len(items):
+            out.write_text("".join(f"{line}\n" for line in [*lines, "null"]), encoding="utf-8")
+        done = len(lines) + 1
 
 
-def _measure_one(number: int, item: pytest.Item, out: Path) -> None:
-    """What the child does; it writes nothing if the test fails or is slow."""
+def _measure_one(item: pytest.Item, out: Path) -> None:
+    """Add a line for a test: null if it fails."""
+    forget()
     signal.setitimer(signal.ITIMER_PROF, TOO_SLOW_S)  # kills this process
     signal.alarm(60)
-    began = time.process_time()
     watch = coverage.Coverage(data_file=None, include=[f"{KERNEL}/*"], config_file=False)
     watch.set_option("run:disable_warnings", ["no-data-collected"])
+    began = time.process_time()
     watch.start()
     passed = passes(item)
     watch.stop()
     took = time.process_time() - began
-    if passed:
-        data = watch.get_data()
-        reached = {str(Path(file).relative_to(ROOT)): sorted(data.lines(file) or ()) for file in data.measured_files()}
-        with out.open("a", encoding="utf-8") as told:
-            told.write(json.dumps([number, took, reached]) + "\n")
+    data = watch.get_data()
+    reached = {str(Path(file).relative_to(ROOT)): sorted(data.lines(file) or ()) for file in data.measured_files()}
+    with out.open("a", encoding="utf-8") as told:
+        told.write(json.dumps([item.nodeid, took, reached] if passed else None) + "\n")
 
 
 @contextlib.contextmanager
@@ -346,13 +384,11 @@ def chosen(arguments: argparse.Namespace) -> list[Mutant]:
     files = sorted(KERNEL.rglob("*.py"))
     if arguments.only:
         files = [file for file in files if file.relative_to(KERNEL).as_posix().startswith(tuple(arguments.only))]
-    mutants = [mutant for file in files for mutant in mutants_of(file)]
+    draw = random.Random(arguments.seed)
+    mutants = [mutant for file in files for mutant in mutants_of(file, lambda: draw.random() < arguments.share)]
     if arguments.again:
         again = {trial.mutant for trial in read(arguments.again) if not trial.verdict.startswith("killed")}
         mutants = [mutant for mutant in mutants if mutant.name in again]
-    if arguments.sample:
-        picked = random.Random(arguments.seed).sample(range(len(mutants)), min(arguments.sample, len(mutants)))
-        mutants = [mutants[number] for number in sorted(picked)]
     return mutants
 
 
@@ -366,11 +402,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", help="only modules whose name begins so (e1/gate, e1/rules)")
     parser.add_argument("--again", type=Path, help="only those that survived in this earlier run")
-    parser.add_argument("--sample", type=int, help="only so many, drawn evenly over the whole kernel")
-    parser.add_argument("--seed", type=int, default=1, help="what --sample draws from")
+    parser.add_argument("--share", type=float, default=1, help="only this share of them, drawn evenly over the kernel")
+    parser.add_argument("--seed", type=int, default=1, help="what --share draws from")
     parser.add_argument("--tests", action="append", help="other tests than those of the kernel")
     parser.add_argument("--seconds", type=float, default=20, help="processor time after which a mutant has survived")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--reach", type=Path, help="where to keep what the tests reach, for the next time")
     parser.add_argument("--golden", action="store_true", help="let tests with golden files kill as well")
     parser.add_argument("--show", action="store_true", help="name the survivors")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "kernel_mutants.jsonl")

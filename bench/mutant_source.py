@@ -14,7 +14,7 @@ import functools
 import importlib
 import textwrap
 import types
-from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -54,32 +54,28 @@ class Mutant:
         return f"{self.module}:{where}: {self.change}"
 
 
-def mutants_of(path: Path) -> list[Mutant]:
-    """Every mutant of a file, in the order of its lines."""
-    code = "\n".join(
-        "#" + line if line.lstrip().startswith("@") else line for line in path.read_text("utf-8").split("\n")
-    )
+def mutants_of(path: Path, wanted: Callable[[], bool] = lambda: True) -> list[Mutant]:
+    """The mutants of a file, in the order of its lines; `wanted` is asked for each whether to make it."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    code = "\n".join("#" + line if line.lstrip().startswith("@") else line for line in lines)
     module, mutations, _, _ = create_mutations(str(path), code)
     owners = _owners(module)
     positions = libcst.metadata.MetadataWrapper(module, unsafe_skip_copy=True).resolve(libcst.metadata.PositionProvider)
-    made, names = [], Counter[str]()
+    made = []
     for mutation in mutations:
         function = mutation.contained_by_top_level_function
-        if not isinstance(function, libcst.FunctionDef):
+        if not isinstance(function, libcst.FunctionDef) or not wanted():
             continue
         before = module.code_for_node(function).strip("\n")
         after = module.code_for_node(function.deep_replace(mutation.original_node, mutation.mutated_node)).strip("\n")
         place = positions.get(mutation.original_node, positions[function])
-        change = _change(before, after)
-        key = f"{owners[function]}.{function.name.value}: {change}"
-        names[key] += 1
         made.append(
             Mutant(
                 file=path.relative_to(ROOT).as_posix(),
                 owner=owners[function],
                 function=function.name.value,
                 lines=(place.start.line, place.end.line),
-                change=change if names[key] == 1 else f"{change} (no. {names[key]})",
+                change=_change(before, after),
                 source=after,
             )
         )

@@ -4,10 +4,10 @@
     python -m bench.seeded_bugs --only 04 --only 15 --minutes 5
     python -m bench.seeded_bugs --sound
 
-The patches lie in tests/seeded_bugs: a sentence that says what is wrong, a line `Found by:` with the campaigns that should notice,
-the likeliest first, and the change. A campaign goes through seeds from 1 on until one shows a fault; it is told neither where the
-bug is nor that there is one, and looks at no golden file and no unit test. `--sound` runs the first seeds of each campaign without
-a bug: what is then found is no bug of ours.
+The patches lie in tests/seeded_bugs: a sentence that says what is wrong, a line `Found by:` with the campaigns that should
+notice, the likeliest first, and the change. A campaign goes through seeds from 1 on until one shows a fault; it is told neither where
+the bug is nor that there is one, and looks at no golden file and no unit test. `--sound` runs the first seeds of each campaign
+without a bug: what is then found is no bug of ours.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import dataclasses
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -81,8 +82,8 @@ CAMPAIGNS: Final = {
     ),
     "simulator": Campaign(
         module="bench.simulator",
-        arguments=("--first", "{first}", "--seeds", "{seeds}", "--jobs", "1"),
-        found=r"seed (\d+)",
+        arguments=("--first", "{first}", "--seeds", "{seeds}", "--jobs", "1", "--shrink-first", "0"),
+        found=r"(?m)^seed (\d+): ",
     ),
 }
 
@@ -140,32 +141,42 @@ def put_in(bug: Bug, folder: Path) -> None:
 def look(campaign: str, folder: Path, seconds: float, *, most: int = MOST_SEEDS) -> Found | None:
     """Let a campaign go through seeds from 1 on until one shows a fault, the seeds or the time are used up."""
     how, began = CAMPAIGNS[campaign], time.monotonic()
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     for first, seeds in how.ranges():
         left = seconds - (time.monotonic() - began)
         if left <= 0 or first > most:
             return None
-        try:
-            done = subprocess.run(
-                how.command(first, min(seeds, most + 1 - first)),
-                cwd=folder,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                check=False,
-                timeout=left,
-            )
-        except subprocess.TimeoutExpired:
+        said, status = _run(how.command(first, min(seeds, most + 1 - first)), folder, left)
+        if status is None:
             return None
-        named = [(int(match[1]), match) for match in re.finditer(how.found, done.stdout)]
-        if done.returncode and not named:
-            raise SystemExit(f"{campaign} does not run here:\n{done.stdout[-3000:]}")
-        if done.returncode:
+        named = [(int(match[1]), match) for match in re.finditer(how.found, said)]
+        if status and not named:
+            raise SystemExit(f"{campaign} does not run here:\n{said[-3000:]}")
+        if status:
             seed, match = min(named, key=lambda one: one[0])
-            line = done.stdout[match.start() :].splitlines()[0]
+            line = said[match.start() :].splitlines()[0]
             return Found(campaign, seed, time.monotonic() - began, line)
     return None
+
+
+def _run(command: list[str], folder: Path, seconds: float) -> tuple[str, int | None]:
+    """Run a campaign in a copy. Returns what it said and its exit status; None if it took too long and was ended."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started itself
+        process.communicate()
+        return "", None
+    return said, process.returncode
 
 
 def find(bug: Bug, seconds: float, campaigns: Sequence[str] = ()) -> Found | None:
