@@ -5,9 +5,9 @@
     python -m bench.seeded_bugs --sound
 
 The patches lie in tests/seeded_bugs: a sentence that says what is wrong, a line `Found by:` with the campaigns that should
-notice, the likeliest first, and the change. A campaign goes through seeds from 1 on until one shows a fault; it is told neither where
-the bug is nor that there is one, and looks at no golden file and no unit test. `--sound` runs the first seeds of each campaign
-without a bug: what is then found is no bug of ours.
+notice, the likeliest first, and the change. A campaign goes through seeds from 1 on until one shows a fault; it is told neither
+where the bug is nor that there is one, and looks at no golden file and no unit test. `--sound` runs the first seeds of each
+campaign without a bug: what is then found is no bug of ours.
 """
 
 from __future__ import annotations
