@@ -39,10 +39,14 @@ from dee_appliance.store.rules_in_use import packs_in_use, recorded_facts, suppr
 from dee_appliance.store.state_queries import StateQueries
 from dee_appliance.store.state_rows import read_attempt, read_consents, read_run
 from dee_appliance.store.touches import Touches
+from dee_appliance.store.versions import EPOCH, kernel_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.kernel.e1.rulebook import Rulebook
+    from dee_appliance.kernel.epochs import Kernel
     from dee_appliance.store.chain import Cause, Chain
     from dee_appliance.store.database import Database
 
@@ -66,11 +70,15 @@ class Queued(NamedTuple):
 class State:
     """The state tables of one open file."""
 
-    def __init__(self, database: Database, lineage: bytes) -> None:
+    def __init__(self, database: Database, lineage: bytes, made_under: int) -> None:
+        """`made_under`: the epoch of the first row of the file. Raises Newer when this program lacks the one in force."""
         self._database = database
+        self._made_under = made_under
         self._queries = load_queries(StateQueries, "state")
         self.lineage = lineage
-        self.documents = Documents(database)
+        self.epoch = made_under
+        self.kernel: Kernel = kernel_of(made_under, database.path)
+        self.documents = Documents(database, self.kernel)
         self._contacts: dict[str, Contact] = {}
         self._links: dict[str, tuple[int, str] | None] = {}
         self.buckets = Counters(database)
@@ -95,6 +103,7 @@ class State:
         for key, value, entry in self._database.execute(self._queries.select_settings):
             self.settings[key] = msgspec.json.decode(value)
             self.setting_entries[key] = entry
+        self._load_epoch()
         self._load_recorded()
         self.breakers: dict[str, int] = dict(self._database.execute(self._queries.select_breakers))
         self._load_holds()
@@ -103,6 +112,15 @@ class State:
         last = self._database.one(self._queries.select_last_attempt)
         self.next_attempt_no = 1 if last is None else int(last[0]) + 1
         self._collected.start(self.next_run_no - 1, self.next_attempt_no - 1)
+
+    def _load_epoch(self) -> None:
+        """Take the kernel that decides from here on; what another one has made of the documents is made anew."""
+        named = self.settings.get(EPOCH)
+        epoch = named if isinstance(named, int) else self._made_under
+        if epoch != self.epoch:
+            self.kernel = kernel_of(epoch, self._database.path)
+            self.epoch = epoch
+            self.documents = Documents(self._database, self.kernel)
 
     def _load_recorded(self) -> None:
         self.packs = packs_in_use(self.settings, self.setting_entries)
@@ -121,6 +139,11 @@ class State:
             Hold(scope=scope, reason=reason, until=until, entry=entry)
             for scope, reason, until, entry in self._database.execute(self._queries.select_holds)
         )
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
 
     # ---- documents ----
 
@@ -487,6 +510,8 @@ class State:
         self._database.execute(self._queries.insert_setting, (key, canonical_trusted(value).decode(), entry))
         self.settings[key] = value
         self.setting_entries[key] = entry
+        if key == EPOCH:
+            self._load_epoch()
         self._load_recorded()
 
 

@@ -81,3 +81,7 @@ ON CONFLICT (key) DO UPDATE SET entry = excluded.entry, value = excluded.value;
 -- name: delete_head
 -- A chain has gone on from here (in a throw-away database).
 DELETE FROM setting WHERE key = ?;
+
+-- name: select_epoch_uses
+-- Every change of the semantics epoch that was asked for. Cast so that a text which is not UTF-8 does not fail.
+SELECT CAST(payload AS BLOB) FROM input WHERE kind = 'epoch.use' ORDER BY seq;
