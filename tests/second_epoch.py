@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import cast
 
 from dee_appliance.kernel import epochs
+from dee_appliance.kernel.e1.encoding import canonical, document_digest
+from dee_appliance.kernel.e1.input import PlanPublish, encode_input
 from dee_appliance.kernel.epochs import EPOCHS, Kernel
 from dee_appliance.store import schema
+from dee_appliance.store.database import open_writer
+from dee_appliance.store.journal import Brought, Journal, NoShell
 
 E1 = Path(epochs.__file__).parent / "e1"
 OURS = "dee_appliance.kernel.e1"
@@ -130,3 +134,39 @@ def newer_program(folder: Path) -> Iterator[None]:
     """While this lasts, the program is a newer one: another epoch, and another format."""
     with second_epoch(folder), second_format(folder):
         yield
+
+
+class KnowsSchema2:
+    """A kernel that executes one plan schema more."""
+
+    PLAN_SCHEMAS = (1, 2)
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def __getattr__(self, name: str) -> object:
+        """Everything else is as it was."""
+        return getattr(self._kernel, name)
+
+    def read_plan(self, body: bytes) -> object:
+        """Schema 2 is schema 1 by another number."""
+        return self._kernel.read_plan(body.replace(b'"schema":2,', b""))
+
+
+def publish_of_schema_2(path: Path) -> None:
+    """Publish the plan `future@1` as a newer program would: its kernel executes plan schema 2."""
+    steps = [{"do": "end", "id": "end", "outcome": "done"}]
+    body = canonical({"plan": "future", "purpose": "transactional", "schema": 2, "steps": steps, "version": 1})
+    digest = document_digest("plan", body)
+    brought = Brought(documents={digest: ("plan", body.decode())})
+    payload = encode_input(PlanPublish(plan="future", version=1, digest=digest)).decode()
+    with open_writer(path) as database:
+        journal = Journal(database, NoShell())
+        journal.state.kernel = cast("Kernel", KnowsSchema2(journal.state.kernel))
+        with database.transaction():
+            _, outcome = journal.admit(
+                journal.last_tick, journal.last_tick, "test", "plan.publish", payload, brought=brought
+            )
+            assert outcome == "done", outcome
+            journal.flush()
+        database.checkpoint_truncate()

@@ -212,7 +212,7 @@ def replayed(
     """Give a finished replay with its throw-away database, for those who want to look into that as well."""
     with (
         open_evidence(
-            path, untrusted=options.untrusted, out_of_time=options.out_of_time, scratch=options.scratch
+            path, untrusted=options.untrusted, newer=True, out_of_time=options.out_of_time, scratch=options.scratch
         ) as source,
         _scratch(size_or_zero(path), options) as scratch,
     ):

@@ -13,7 +13,7 @@ import msgspec
 
 from dee_appliance.errors import EvidenceError, Newer
 from dee_appliance.kernel.e1.encoding import document_digest
-from dee_appliance.kernel.epochs import newest_epoch
+from dee_appliance.kernel.epochs import known_schemas, newest_epoch
 from dee_appliance.replay.chain_check import ChainCheck, pinned_documents
 from dee_appliance.replay.entry_form import lenient
 from dee_appliance.replay.finding import MEANING, Finding, Findings, Kind
@@ -120,7 +120,7 @@ def _open(
     try:
         require_ours(path)
         if not untrusted:
-            return open_evidence(path, out_of_time=out_of_time, scratch=scratch)
+            return open_evidence(path, newer=True, out_of_time=out_of_time, scratch=scratch)
         return open_untrusted(path, out_of_time=out_of_time, scratch=scratch, integrity=False)
     except Newer:
         return _open_newer(path, findings, out_of_time, scratch)
@@ -266,11 +266,18 @@ def newer_parts(database: Database, genesis: Genesis | None) -> list[str]:
     epochs = [] if genesis is None else [genesis.semantics]
     try:
         rows = database.execute(queries().select_epoch_uses)
+        plans = database.execute(queries().select_plans_of_schemas)
     except EvidenceError:
-        rows = []  # that it is damaged is among the findings
+        rows, plans = [], []  # that it is damaged is among the findings
     for (payload,) in rows:
         named = (lenient(payload) or {}).get("epoch")
         epochs += [named] if isinstance(named, int) else []
+    schemas = [(lenient(body) or {}).get("schema") for (body,) in plans]
+    parts += [
+        f"plans of schema {one}: a newer DEE made them"
+        for one in schemas
+        if one is not None and one not in known_schemas()
+    ]
     newer = max(epochs, default=0)
     if newer > newest_epoch():
         parts.append(f"decisions of semantics epoch {newer}: a newer DEE made them")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,17 +33,28 @@ pytestmark = pytest.mark.breaks_its_file
 START = 1_795_424_400
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    """A file that the program of today has made and armed."""
-    (tmp_path / "desk").mkdir()
-    made = make_file(tmp_path / "desk", contacts=5, clock=HandClock(START))
-    made.arm()
-    return made
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file that the program of today has made."""
+    folder = tmp_path_factory.mktemp("made")
+    make_file(folder, contacts=5, clock=HandClock(START))
+    return folder
 
 
 @pytest.fixture
-def newer(tmp_path: Path) -> Iterator[None]:
+def engine(made: Path, tmp_path: Path) -> Engine:
+    """A copy of that file, armed."""
+    folder = tmp_path / "desk"
+    shutil.copytree(made, folder)
+    engine = Engine(folder / "own.db", clock=HandClock(START), state_dir=StateDir(folder / "state"))
+    engine.arm()
+    return engine
+
+
+@pytest.fixture
+def newer(engine: Engine, tmp_path: Path) -> Iterator[None]:
+    """From here on the program is a newer one."""
+    del engine
     with newer_program(tmp_path):
         yield
 
@@ -69,7 +81,8 @@ def test_there_is_nothing_to_upgrade_in_a_file_of_today(engine: Engine) -> None:
     assert everything(engine.path.parent) == before
 
 
-def test_a_dry_run_says_everything_and_writes_nothing(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_a_dry_run_says_everything_and_writes_nothing(engine: Engine) -> None:
     before = everything(engine.path.parent)
     looked = engine.upgrade(dry_run=True)
     assert everything(engine.path.parent) == before
@@ -79,7 +92,8 @@ def test_a_dry_run_says_everything_and_writes_nothing(engine: Engine, newer: Non
     assert (looked.versions.newest_format, looked.versions.newest_epoch) == (2, 2)
 
 
-def test_an_upgrade_makes_a_copy_and_then_does_all_of_it(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_an_upgrade_makes_a_copy_and_then_does_all_of_it(engine: Engine) -> None:
     before = engine.path.read_bytes()
     shown: list[Upgrade] = []
 
@@ -104,7 +118,8 @@ def test_an_upgrade_makes_a_copy_and_then_does_all_of_it(engine: Engine, newer: 
     assert replay(backup).same
 
 
-def test_an_upgraded_file_has_the_tables_of_a_new_one(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_an_upgraded_file_has_the_tables_of_a_new_one(engine: Engine) -> None:
     engine.upgrade()
     fresh = Engine.create(engine.path.with_name("fresh.db"), clock=HandClock(START))
     with open_reader(engine.path) as upgraded, open_reader(fresh.path) as made:
@@ -113,7 +128,8 @@ def test_an_upgraded_file_has_the_tables_of_a_new_one(engine: Engine, newer: Non
         assert "note_of_the_tests" in {name for _, name, _, _ in schema.expected_objects()}
 
 
-def test_an_older_file_is_run_read_and_replayed_as_it_is(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_an_older_file_is_run_read_and_replayed_as_it_is(engine: Engine) -> None:
     engine.halt()
     engine.release()
     assert numbers(engine.path) == (1, 1)
@@ -131,14 +147,16 @@ def test_a_format_can_move_while_the_epoch_stays(engine: Engine, tmp_path: Path)
         assert verify_state(engine.path).ok
 
 
-def test_who_does_not_confirm_keeps_the_file_as_it_was(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_who_does_not_confirm_keeps_the_file_as_it_was(engine: Engine) -> None:
     before = everything(engine.path.parent)
     with pytest.raises(Refused, match="nobody confirmed"):
-        engine.upgrade(confirm=lambda planned: False)
+        engine.upgrade(confirm=lambda _: False)
     assert everything(engine.path.parent) == before
 
 
-def test_what_waited_was_there_first_and_is_decided_by_the_old_epoch(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_what_waited_was_there_first_and_is_decided_by_the_old_epoch(engine: Engine) -> None:
     row = InboxRow(source="operator", received=START, kind="hold.set", payload=b'{"on":true,"scope":"*"}')
     append_inbox(engine.path, [row])
     done = engine.upgrade()
@@ -149,7 +167,8 @@ def test_what_waited_was_there_first_and_is_decided_by_the_old_epoch(engine: Eng
     assert verify_state(engine.path).ok
 
 
-def test_a_file_that_runs_is_not_upgraded(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_a_file_that_runs_is_not_upgraded(engine: Engine) -> None:
     state = StateDir(engine.path.parent / "state")
     with (
         open_appliance(engine.path, "dee serve", clock=HandClock(START), state_dir=state),
@@ -159,7 +178,8 @@ def test_a_file_that_runs_is_not_upgraded(engine: Engine, newer: None) -> None:
     assert numbers(engine.path) == (1, 1)
 
 
-def test_the_second_upgrade_has_nothing_to_do(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_the_second_upgrade_has_nothing_to_do(engine: Engine) -> None:
     engine.upgrade()
     before = everything(engine.path.parent)
     assert not engine.upgrade().done
@@ -178,7 +198,8 @@ def test_a_rich_past_is_looked_at_run_by_run(tmp_path: Path) -> None:
 # -- files that say one thing and are another ---------------------------------------------------------------------------
 
 
-def test_a_file_that_only_says_that_it_is_newer_is_altered(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_a_file_that_only_says_that_it_is_newer_is_altered(engine: Engine) -> None:
     connection = apsw.Connection(str(engine.path))
     connection.execute("PRAGMA user_version = 2")
     connection.close()
@@ -186,7 +207,8 @@ def test_a_file_that_only_says_that_it_is_newer_is_altered(engine: Engine, newer
         open_writer(engine.path)
 
 
-def test_a_table_of_the_next_format_does_not_belong_into_this_one(engine: Engine, newer: None) -> None:
+@pytest.mark.usefixtures("newer")
+def test_a_table_of_the_next_format_does_not_belong_into_this_one(engine: Engine) -> None:
     connection = apsw.Connection(str(engine.path))
     connection.execute(schema.step_text(2))
     connection.execute("PRAGMA user_version = 1")
