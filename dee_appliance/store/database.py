@@ -24,7 +24,7 @@ from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
 from dee_appliance.store import schema, settings
 from dee_appliance.store.durable import StorageFailed, draft_beside, publish
 from dee_appliance.store.header import require_ours, shm_of, size_or_zero, wal_of
-from dee_appliance.store.versions import require_format, require_known
+from dee_appliance.store.versions import require_known, require_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -497,17 +497,3 @@ def _require_wal(connection: apsw.Connection, path: Path) -> None:
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
     if mode != "wal":
         raise HostError("the file system cannot hold a write-ahead log", where=str(path), hint="use a local disk")
-
-
-def require_schema(connection: apsw.Connection, path: Path) -> None:
-    """Raise Newer for an unknown format, EvidenceError when tables, indexes and triggers are not those of the file's format."""
-    require_format(connection, path)
-    file_format = max(schema.format_of(connection), schema.FIRST_FORMAT)
-    if schema.fingerprint(connection) != schema.expected_fingerprint(file_format):
-        first, *others = [*schema.differences(connection), ""]
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        raise EvidenceError(
-            f"the tables of the file were altered: {first}{more}",
-            where=str(path),
-            hint="keep the file; run `dee verify`",
-        )

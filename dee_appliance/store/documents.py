@@ -13,6 +13,8 @@ from dee_appliance.errors import EvidenceError
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dee_appliance.kernel.e1.civil_time import ZoneTable
     from dee_appliance.kernel.e1.compiled import CompiledPlan
     from dee_appliance.kernel.e1.plan import Channel
@@ -42,6 +44,11 @@ class Documents:
         self._policies: dict[str, Policy] = {}
         self._packs: dict[str, Pack] = {}
         self._books: dict[tuple[str, tuple[str, ...], str, Channel], Rulebook] = {}
+
+    @property
+    def path(self) -> Path:
+        """The file that holds them."""
+        return self._database.path
 
     def find(self, digest: str) -> tuple[str, int, str] | None:
         """Return (kind, seq of the input that brought it, body) of a document, or None."""

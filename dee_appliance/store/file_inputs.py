@@ -46,7 +46,7 @@ class FileInputs:
         Raises Newer, before anything is written, for an epoch that this program does not have: what it would decide is unknown.
         """
         if isinstance(value, EpochUse) and value.epoch > self.state.epoch:
-            kernel_of(value.epoch, self.state.path)
+            kernel_of(value.epoch, self.state.documents.path)
         decision = self.state.kernel.decide_file(self._view(seq, tick, value), value)
         base = self.chain.next_seq
         for entry in decision.entries:

@@ -34,6 +34,9 @@ FIRST_FORMAT = 1
 STEPS: list[str] = []
 """Files below sql/migrations/, in their order: the first makes format 2 of format 1. Only ever append."""
 
+BEFORE_FORMAT_1 = frozenset({"51a7da4a68009e03ff62f04248e460b7b47a4a2b348bf8f68073fe271cbd7761"})
+"""Fingerprints of files that call themselves format 1, of the time before that was fixed. They are told apart and refused."""
+
 APPEND_ONLY = frozenset({"audit", "input", "seen", "document", "given", "ledger", "genesis"})
 """Tables whose rows are never updated or deleted."""
 

@@ -7,7 +7,7 @@ plans) is kept in memory and read again after a rollback.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -37,13 +37,11 @@ from dee_appliance.store.lists import Lists
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.rules_in_use import packs_in_use, recorded_facts, suppression_rules
 from dee_appliance.store.state_queries import StateQueries
-from dee_appliance.store.state_rows import read_attempt, read_consents, read_run
+from dee_appliance.store.state_rows import Queued, read_attempt, read_consents, read_run
 from dee_appliance.store.touches import Touches
 from dee_appliance.store.versions import EPOCH, kernel_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.kernel.e1.rulebook import Rulebook
     from dee_appliance.kernel.epochs import Kernel
@@ -55,16 +53,6 @@ _facts_decoder = msgspec.json.Decoder(dict[str, object])
 CONTACTS_KEPT = 10_000
 SUBJECTS = 4
 """Under how many names a contact can be suppressed: its id, and one token each for e-mail, phone and customer key."""
-
-
-class Queued(NamedTuple):
-    """An intended send in the queue of its channel: since which tick, of which run, and its names."""
-
-    ready: int
-    run_no: int
-    attempt_no: int
-    send_key: str
-    attempt: int
 
 
 class State:
@@ -103,7 +91,6 @@ class State:
         for key, value, entry in self._database.execute(self._queries.select_settings):
             self.settings[key] = msgspec.json.decode(value)
             self.setting_entries[key] = entry
-        self._load_epoch()
         self._load_recorded()
         self.breakers: dict[str, int] = dict(self._database.execute(self._queries.select_breakers))
         self._load_holds()
@@ -113,16 +100,12 @@ class State:
         self.next_attempt_no = 1 if last is None else int(last[0]) + 1
         self._collected.start(self.next_run_no - 1, self.next_attempt_no - 1)
 
-    def _load_epoch(self) -> None:
-        """Take the kernel that decides from here on; what another one has made of the documents is made anew."""
-        named = self.settings.get(EPOCH)
-        epoch = named if isinstance(named, int) else self._made_under
-        if epoch != self.epoch:
-            self.kernel = kernel_of(epoch, self._database.path)
-            self.epoch = epoch
-            self.documents = Documents(self._database, self.kernel)
-
     def _load_recorded(self) -> None:
+        epoch = self.settings.get(EPOCH, self._made_under)
+        if isinstance(epoch, int) and epoch != self.epoch:
+            # What another kernel has made of the documents is made anew.
+            self.epoch, self.kernel = epoch, kernel_of(epoch, self._database.path)
+            self.documents = Documents(self._database, self.kernel)
         self.packs = packs_in_use(self.settings, self.setting_entries)
         self.facts = recorded_facts(self.settings, self.setting_entries)
         self._opt_out_rules: tuple[SuppressionRule, ...] | None = None
@@ -139,11 +122,6 @@ class State:
             Hold(scope=scope, reason=reason, until=until, entry=entry)
             for scope, reason, until, entry in self._database.execute(self._queries.select_holds)
         )
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._database.path
 
     # ---- documents ----
 
@@ -511,8 +489,7 @@ class State:
         self.settings[key] = value
         self.setting_entries[key] = entry
         if key == EPOCH:
-            self._load_epoch()
-        self._load_recorded()
+            self._load_recorded()
 
 
 def _number(run: Run) -> int:

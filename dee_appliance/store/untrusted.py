@@ -21,10 +21,11 @@ import apsw
 
 from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
 from dee_appliance.store import settings
-from dee_appliance.store.database import Database, connect, connect_immutable, require_schema
+from dee_appliance.store.database import Database, connect, connect_immutable
 from dee_appliance.store.durable import reason
 from dee_appliance.store.header import open_bytes, require_ours, wal_of
 from dee_appliance.store.lock import holder
+from dee_appliance.store.versions import require_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import apsw
 import msgspec
 
-from dee_appliance.errors import Newer
+from dee_appliance.errors import EvidenceError, Newer, Refused
 from dee_appliance.kernel.epochs import EPOCHS, Kernel, known_schemas, newest_epoch
 from dee_appliance.store import schema
 from dee_appliance.store.header import newer_format
@@ -54,11 +54,29 @@ def newer_schema(plan: str, number: int, path: Path) -> Newer:
     )
 
 
-def require_format(connection: apsw.Connection, path: Path) -> None:
-    """Raise Newer when the opened file has a format that this program does not know."""
-    found = schema.format_of(connection)
-    if found > schema.newest_format():
-        raise newer_format(found, path)
+def require_schema(connection: apsw.Connection, path: Path) -> None:
+    """Raise Newer for an unknown format, EvidenceError when tables, indexes and triggers are not those of the file's format.
+
+    Refused for a file of the time before formats were fixed: nothing in it was altered.
+    """
+    file_format = schema.format_of(connection)
+    if file_format > schema.newest_format():
+        raise newer_format(file_format, path)
+    found = schema.fingerprint(connection)
+    if found in schema.BEFORE_FORMAT_1:
+        raise Refused(
+            "the file was made before the file format was fixed, by a DEE that nobody keeps: no other DEE can go on with it",
+            where=str(path),
+            hint="keep it with the program that made it; start a new file with `dee init`",
+        )
+    if found != schema.expected_fingerprint(max(file_format, schema.FIRST_FORMAT)):
+        first, *others = [*schema.differences(connection), ""]
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise EvidenceError(
+            f"the tables of the file were altered: {first}{more}",
+            where=str(path),
+            hint="keep the file; run `dee verify`",
+        )
 
 
 def require_known(connection: apsw.Connection, path: Path) -> None:
