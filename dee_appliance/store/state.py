@@ -488,8 +488,7 @@ class State:
         self._database.execute(self._queries.insert_setting, (key, canonical_trusted(value).decode(), entry))
         self.settings[key] = value
         self.setting_entries[key] = entry
-        if key == EPOCH:
-            self._load_recorded()
+        self._load_recorded()
 
 
 def _number(run: Run) -> int:
