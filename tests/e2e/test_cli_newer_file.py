@@ -80,6 +80,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "gate": ("K-1", "--plan", "welcome"),
     "why": ("K-1",),
     "what-if": ("--policy", "policy.toml"),
+    "debug": (RUN,),
     "export": (RUN,),
 }
 

@@ -7,6 +7,7 @@ real as the first.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from running_files import POLICY, HandClock, make_file, marks
 from second_epoch import publish_of_schema_2, second_epoch
 
 from dee_appliance.errors import Newer
+from dee_appliance.kernel import epochs
 from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.kernel.epochs import Kernel, newest_epoch
@@ -127,6 +129,28 @@ def test_the_epochs_see_the_same_past_and_decide_otherwise(tmp_path: Path) -> No
     assert first.recorded is not None
     assert (first.recorded.action, first.recorded.outcome) == ("send_email", "dispatched")
     assert len(preview.first) <= 20
+
+
+DECIDES = {
+    *("decide", "decide_due", "decide_file", "decide_pull", "ask_gate", "needed_counters", "next_permitted", "wait_due"),
+    *("hold_released", "nothing_to_do", "malformed", "read_plan", "read_policy", "read_pack"),
+}
+
+
+def test_nobody_asks_an_epoch_past_the_table() -> None:
+    """What decides is taken from the file's own kernel: an import of it would decide by epoch 1 for ever."""
+    package = Path(epochs.__file__).parents[1]
+    sources = [path for path in package.rglob("*.py") if "kernel" not in path.relative_to(package).parts]
+    imports = re.compile(r"from dee_appliance\.kernel\.e\d+\.[\w.]+ import (\([^)]*\)|[^\n]*)")
+    found = {
+        (str(path.relative_to(package)), name)
+        for path in sources
+        for names in imports.findall(path.read_text(encoding="utf-8"))
+        for name in re.findall(r"\w+", names)
+        if name in DECIDES
+    }
+    assert len(sources) > 200
+    assert found == set()
 
 
 def change(recorder: Recorder, epoch: int) -> str:
