@@ -47,7 +47,14 @@ T = TypeVar("T")
 CITING_KINDS = {"plan.publish": "plan", "policy.set": "policy", "pack.use": "pack", "zones.use": "zones"}
 TIMING = {("dispatch.pull", "n"), ("clock", "limit")}
 """Fields of inputs that say when things happen, not what."""
-OF_A_REFUSED_SEND = {"core.step", "core.visit", "core.detail.attempt", "core.detail.code", "core.detail.field", "saw.units"}
+OF_A_REFUSED_SEND = {
+    "core.step",
+    "core.visit",
+    "core.detail.attempt",
+    "core.detail.code",
+    "core.detail.field",
+    "saw.units",
+}
 """What an entry of a send that did not leave says of its rendering, or names it by."""
 SETTLED = ("evidence.given", "evidence.commitment", "evidence.send", "evidence.attempt")
 
@@ -339,12 +346,12 @@ def _cause_of_entry(value: Json, field: str, old: object) -> str:
     if old is None and field in {"core.rs", "core.plan", "core.step", "core.visit", "run"}:
         return "tampering" if field in {"core.rs", "run"} else "engine"
     refused = not given and (
-        core["outcome"] == "not_rendered" or (core["action"] in {"send_email", "send_sms"} and "units" in value.get("saw", {}))
+        core["outcome"] == "not_rendered"
+        or (core["action"] in {"send_email", "send_sms"} and "units" in value.get("saw", {}))
     )
     contradicts = (
         (refused and field in OF_A_REFUSED_SEND)
-        or
- field in {"core.v", "core.rs", "core.rp", "cs", "cp", "run", "input.seq"}
+        or field in {"core.v", "core.rs", "core.rp", "cs", "cp", "run", "input.seq"}
         or (given and field.startswith(SETTLED))
         or (value["seq"] == 0 and (field.startswith("core.detail") or field == "core.tick"))
         or (field == "core.detail.digest" and (core["action"], core["outcome"]) in BROUGHT)
