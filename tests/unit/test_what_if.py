@@ -176,12 +176,14 @@ def test_a_limit_that_did_not_exist_is_not_asked_and_is_named(engine: Engine) ->
 
 
 def test_a_message_is_made_again_to_look_into_it_unless_its_data_are_gone(engine: Engine) -> None:
-    _, flips = asked(engine, packs=("us-federal",))
+    found, flips = asked(engine, packs=("us-federal",))
     assert "deny us-federal/can-spam-content" in {flip.after.label for flip in flips}
+    assert "FAILED(denied:content)" in {one.after for one in found.shown}
     for key in ("K-1", "K-2"):
         engine.erase_contact(key)
     found, flips = asked(engine, packs=("us-federal",))
-    assert found.unseen == 2
+    assert (found.unseen, found.unmade) == (2, 2)
+    assert "FAILED(denied:content)" not in {one.after for one in found.shown}
     assert "deny us-federal/can-spam-content" not in {flip.after.label for flip in flips}
 
 
