@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from dee_appliance.runtime.importing import ConsentGrant, ImportReport
     from dee_appliance.runtime.service import Served, Stop
     from dee_appliance.runtime.tz_preview import PendingChange, ZonesPreview
+    from dee_appliance.runtime.upgrading import Upgrade
     from dee_appliance.store.erasure import ErasureReport
     from dee_appliance.store.state_dir import StateDir
 
@@ -329,6 +330,22 @@ class Engine(EngineRules, EnginePeople):
 
         with self.view() as view:
             (self._state_dir or StateDir()).disarm(view.lineage)
+
+    def upgrade(
+        self,
+        *,
+        dry_run: bool = False,
+        confirm: Callable[[Upgrade], bool] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Upgrade:
+        """Bring the file to the newest format and semantics epoch, after a copy and a look at what would have changed.
+
+        `confirm` is shown what will be done and says whether to; without it, it is done. Nothing to upgrade: nothing is written.
+        """
+        from dee_appliance.runtime.upgrading import UpgradeOptions, upgrade  # noqa: PLC0415 - slow, and only used here
+
+        options = UpgradeOptions(actor=self.actor, dry_run=dry_run, confirm=confirm, progress=progress)
+        return upgrade(self.path, options, clock=self._clock, state_dir=self._state_dir)
 
     def snapshot(self, target: str | Path, *, progress: Callable[[int, int], None] | None = None) -> None:
         """Make a consistent copy, which is disarmed, at any time."""

@@ -7,6 +7,7 @@
     ├─ EvidenceError   the file contradicts itself: keep it, do not write to it
     │  └─ Divergence   a replay did not give the recorded entries
     └─ HostError       disk, lock or version: the operator of the machine must act
+       └─ Newer        the file was written by a newer program: nothing was written, update this one
 
 A policy refusal is a value (a verdict), never an exception. Only the dispatcher catches ChannelError; only the command line and
 the web layer turn a DeeError into text and an exit code. Every message says what happened, where, and what to type next.
@@ -71,3 +72,9 @@ class Divergence(EvidenceError):
 
 class HostError(DeeError):
     """The machine cannot serve the file: disk full, locked by another process, wrong version."""
+
+
+class Newer(HostError):
+    """The file is of a format, an epoch or a plan schema that this program does not have; nothing was written to it."""
+
+    exit_code = 5

@@ -32,7 +32,7 @@ from dee_appliance.replay.entry_form import BODY_KEYS
 from dee_appliance.runtime.config import read_config
 from dee_appliance.runtime.world import DEFAULT_SHARES
 from dee_appliance.store.database import open_reader
-from dee_appliance.store.schema import APPEND_ONLY, APPLICATION_ID, FILE_FORMAT, schema_text
+from dee_appliance.store.schema import APPEND_ONLY, APPLICATION_ID, newest_format, schema_text
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -250,7 +250,7 @@ def test_the_file_format_names_every_table_column_and_kind() -> None:
     assert unnamed(set(INPUTS), text) == set()
     assert unnamed(BODY_KEYS | fields(Core), text) == set()
     assert f"`application_id` {APPLICATION_ID}" in text
-    assert f"`user_version` {FILE_FORMAT}" in text
+    assert f"`user_version` {newest_format()}" in text
     assert unnamed({"DISPATCHING", *(mark for mark in ATTEMPT_TRANSITIONS["UNKNOWN"].values())}, text) == set()
 
 

@@ -1,6 +1,6 @@
 """Errors to text and exit codes. Nothing else in the program does either, and no command ever ends in a traceback.
 
-Exit codes: 0 ok · 1 refused or failed · 2 usage · 3 divergence · 4 integrity · 130 interrupted
+Exit codes: 0 ok · 1 refused or failed · 2 usage · 3 divergence · 4 integrity · 5 newer · 130 interrupted
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dee_appliance.cli.output import clean, json_line
-from dee_appliance.errors import ChannelError, DeeError, Divergence, EvidenceError, HostError, Usage
+from dee_appliance.errors import ChannelError, DeeError, Divergence, EvidenceError, HostError, Newer, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ CODES: Mapping[type[DeeError], str] = {
     ChannelError: "channel",
     Divergence: "divergence",
     EvidenceError: "integrity",
+    Newer: "newer",
     HostError: "host",
     DeeError: "refused",
 }

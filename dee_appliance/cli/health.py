@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dee_appliance.cli.command import Session, command
-from dee_appliance.errors import DeeError, Refused
+from dee_appliance.errors import DeeError, Newer, Refused
 
 if TYPE_CHECKING:
     from dee_appliance.runtime.health import Health
@@ -34,11 +34,13 @@ def health(session: Session) -> None:
 
 
 def _looked(session: Session, name: str) -> list[Health]:
-    """Run one check; one that cannot even look has failed."""
+    """Run one check; one that cannot even look has failed. A file of a newer DEE is not this program's to judge."""
     from dee_appliance.runtime.health import CHECKS, Health
 
     try:
         return list(CHECKS[name](session.path))
+    except Newer:
+        raise
     except DeeError as error:
         hint = f" ({error.hint})" if error.hint else ""
         return [Health(what=name, ok=False, note=f"{error.what}{hint}")]

@@ -38,6 +38,7 @@ COMMANDS: Table = {
     "disarm": "file:disarm",
     "trial": "settings:trial",
     "snapshot": "file:snapshot",
+    "upgrade": "upgrade:upgrade",
     "config": ("Settings that verdicts and messages read.", {"set": "settings:set_", "list": "settings:list_"}),
     "policy": (
         "The file's policy, and compliance packs beside it.",
@@ -201,7 +202,7 @@ dee = LazyGroup(
     New here? Type `dee demo` in an empty folder: it makes a file, runs a plan to its end on a simulated clock and
     contacts nobody.
 
-    Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 divergence, 4 integrity.
+    Exit codes: 0 ok, 1 refused or failed, 2 usage, 3 divergence, 4 integrity, 5 the file is newer.
     """,
     context_settings=HELP,
     params=[file_option()],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dee_appliance.cli.command import Session, command
-from dee_appliance.errors import EvidenceError
+from dee_appliance.errors import EvidenceError, Newer
 
 if TYPE_CHECKING:
     from dee_appliance.replay.compare_state import StateReport
@@ -64,6 +64,10 @@ def remembered(session: Session) -> Tip | None:
     try:
         with session.view() as view:
             return StateDir().read_tip(view.lineage)
+    except Newer:
+        from dee_appliance.replay.verify import lineage_of
+
+        return StateDir().read_tip(lineage_of(session.path))
     except EvidenceError:
         return None
 

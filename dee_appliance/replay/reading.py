@@ -49,6 +49,8 @@ class ReplayQueries(msgspec.Struct, frozen=True, kw_only=True):
     """sql/queries/replay.sql."""
 
     select_inputs: str
+    select_epoch_uses: str
+    select_plans_of_schemas: str
     select_input_end: str
     select_entries: str
     select_entry_end: str
@@ -120,10 +122,13 @@ def open_evidence(
     *,
     untrusted: bool = False,
     integrity: bool = False,
+    newer: bool = False,
     out_of_time: Callable[[], bool] | None = None,
     scratch: Path | None = None,
 ) -> Database:
     """Open a file for reading in one state, without its vault. `untrusted`: somebody else made it.
+
+    `newer` accepts epochs and plans that this program does not know, for those who find out themselves where they begin.
 
     `integrity` asks SQLite whether the structure is whole; `scratch` is the folder for a private copy. Raises Refused when it is
     not a DEE file, HostError when it was made by a newer DEE, EvidenceError when it is cut short, damaged, or its tables are not
@@ -132,7 +137,7 @@ def open_evidence(
     require_ours(path)
     if untrusted or is_busy(path):
         return open_untrusted(path, out_of_time=out_of_time, scratch=scratch, integrity=integrity or untrusted)
-    database = open_reader(path, vault=False)
+    database = open_reader(path, vault=False, newer=newer)
     try:
         database.execute("BEGIN")
         if integrity:

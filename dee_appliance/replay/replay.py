@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from dee_appliance.errors import Divergence, EvidenceError, HostError, Refused
+from dee_appliance.errors import Divergence, EvidenceError, HostError, Newer, Refused
 from dee_appliance.kernel.e1.encoding import document_digest
 from dee_appliance.replay.cause import MEANING, NEXT
 from dee_appliance.replay.chain_check import pinned_documents
@@ -39,6 +39,7 @@ from dee_appliance.replay.divergence import (
 from dee_appliance.replay.entry_form import lenient, part
 from dee_appliance.replay.finding import Finding, Findings
 from dee_appliance.replay.follower import Follower
+from dee_appliance.replay.newer_file import newer_here, refuse_newer_plan
 from dee_appliance.replay.reading import (
     Progress,
     ReadFrom,
@@ -60,9 +61,10 @@ from dee_appliance.replay.run_heads import write_heads
 from dee_appliance.replay.verify import check_database
 from dee_appliance.store.database import Database, open_scratch
 from dee_appliance.store.header import size_or_zero
-from dee_appliance.store.journal import SEMANTICS, InputRow, Journal, JournalQueries, Watcher, write_genesis
+from dee_appliance.store.journal import InputRow, Journal, JournalQueries, Watcher, write_genesis
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.tip import Tip
+from dee_appliance.store.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,7 +181,9 @@ def _opened(path: Path, options: Options) -> Iterator[Database]:
         with open_rows(path, out_of_time=options.out_of_time, scratch=options.scratch) as rows:
             yield rows
     else:
-        with open_evidence(path, out_of_time=options.out_of_time, scratch=options.scratch) as database:
+        with open_evidence(
+            path, newer=True, out_of_time=options.out_of_time, scratch=options.scratch
+        ) as database:
             yield database
 
 
@@ -190,7 +194,7 @@ def replayed(
     """Give a finished replay with its throw-away database, for those who want to look into that as well."""
     with (
         open_evidence(
-            path, untrusted=options.untrusted, out_of_time=options.out_of_time, scratch=options.scratch
+            path, untrusted=options.untrusted, newer=True, out_of_time=options.out_of_time, scratch=options.scratch
         ) as source,
         _scratch(size_or_zero(path), options) as scratch,
     ):
@@ -241,6 +245,8 @@ class Session:
     def play(self, progress: Progress | None) -> None:
         """Apply every input, until the entries differ."""
         journal = self._begin()
+        if journal is None:
+            return
         total = last_input(self.source, self.names) if progress is not None else 0
         inputs = read_inputs(self.source, self.names)
         done = False
@@ -255,26 +261,22 @@ class Session:
         if self.mismatch is None:
             self._end()
 
-    def _begin(self) -> Journal:
+    def _begin(self) -> Journal | None:
         genesis = self._genesis
         with self.scratch.transaction():
             write_genesis(self.scratch, genesis)
             self._copy_documents()
         first = self.scratch.execute(self.names.select_entry, (0,))[0]
         self._compare(first[0], first[1], first[2])
-        if self.mismatch is None and genesis.semantics != SEMANTICS:
-            raise HostError(
-                f"the file was decided by semantics {genesis.semantics}, which this version does not have",
-                where=str(self.source.path),
-                hint="update DEE",
-            )
+        if self.mismatch is not None:
+            return None
+        kernel_of(genesis.semantics, self.source.path)
         options = self._options
         journal = Journal(
             self.scratch, self._shell, keep_given=False, watcher=options.watcher, follower=options.follower
         )
         if options.follower is not None:
             options.follower.begin(journal)
-        self._stopped = self.mismatch is not None
         return journal
 
     def _copy_documents(self) -> None:
@@ -311,6 +313,11 @@ class Session:
         stuck = ""
         try:
             journal.apply(row)
+        except Newer as error:
+            # An input that was changed may name any epoch.
+            if not self._findings():
+                raise newer_here(error, self.source.path) from error
+            stuck = f"the kernel stopped at input {row.seq}: {error.what}"
         except (HostError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - a changed record can make the kernel raise anything: that is a divergence
@@ -320,6 +327,8 @@ class Session:
             self._compare(seq, body.encode(), leaf)
         self._follow(journal, row, stuck=bool(stuck))
         entries.clear()  # the throw-away database needs no log
+        if self.mismatch is not None and row.kind == "plan.publish":
+            refuse_newer_plan(self.mismatch, self.source, self._findings)
         if stuck and self.mismatch is None:
             recorded = next(self._recorded, None)
             self.mismatch = Mismatch(

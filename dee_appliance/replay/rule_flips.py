@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from dee_appliance.kernel.e1.gate import needed_counters
-from dee_appliance.kernel.e1.machine import decide_pull
 from dee_appliance.kernel.e1.policy import (
     BudgetRule,
     ContentRule,
@@ -112,10 +110,12 @@ class RuleFlips:
         given, book = self._looked(state, candidate, found)
         plan, channel, tick = candidate.plan, candidate.attempt.channel, candidate.row.tick
         zones = state.zones()
-        needed = needed_counters(book.rules, plan.plan, channel, zones, tick)
+        needed = state.kernel.needed_counters(book.rules, plan.plan, channel, zones, tick)
         shared = shared_for(state, book, needed, candidate.snapshot.contact, channel, tick=tick)
         shared = replace(shared, policy=found.policy)
-        return decide_pull(candidate.snapshot, candidate.run.no, given, shared, plans=candidate.plans, zones=zones)
+        return state.kernel.decide_pull(
+            candidate.snapshot, candidate.run.no, given, shared, plans=candidate.plans, zones=zones
+        )
 
     def _looked(self, state: State, candidate: Candidate, found: _Book) -> tuple[Given, Rulebook]:
         """The rendering with what the changed rules look for; without it, the rules that look into messages are left out."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from dee_appliance.errors import EvidenceError
+from dee_appliance.errors import EvidenceError, Newer
 from dee_appliance.kernel.e1.encoding import document_digest
+from dee_appliance.kernel.epochs import known_schemas, newest_epoch
 from dee_appliance.replay.chain_check import ChainCheck, pinned_documents
 from dee_appliance.replay.entry_form import lenient
 from dee_appliance.replay.finding import MEANING, Finding, Findings, Kind
@@ -27,6 +28,7 @@ from dee_appliance.replay.reading import (
     read_genesis,
 )
 from dee_appliance.store.header import require_ours
+from dee_appliance.store.schema import newest_format
 from dee_appliance.store.tip import Tip, TipAgrees, TipAhead, TipDiverged, TipMissing, check_tip
 from dee_appliance.store.untrusted import open_untrusted
 
@@ -115,11 +117,13 @@ def _open(
     scratch: Path | None,
 ) -> Database:
     """Open the file; where its tables are not ours, note what differs and go on with a private copy."""
-    require_ours(path)
     try:
+        require_ours(path)
         if not untrusted:
-            return open_evidence(path, out_of_time=out_of_time, scratch=scratch)
+            return open_evidence(path, newer=True, out_of_time=out_of_time, scratch=scratch)
         return open_untrusted(path, out_of_time=out_of_time, scratch=scratch, integrity=False)
+    except Newer:
+        return _open_newer(path, findings, out_of_time, scratch)
     except EvidenceError:
         database = open_untrusted(path, out_of_time=out_of_time, scratch=scratch, integrity=False, schema=False)
         try:
@@ -132,6 +136,22 @@ def _open(
         for line in lines:
             findings.add("schema-altered", line)
         return database
+
+
+def _open_newer(
+    path: Path, findings: Findings, out_of_time: Callable[[], bool] | None, scratch: Path | None
+) -> Database:
+    """Open a private copy of a file of a newer format: what it has in common with ours is read, and nothing is left beside it."""
+    database = open_untrusted(path, out_of_time=out_of_time, scratch=scratch, integrity=False, schema=False, newer=True)
+    for line in database.schema_differences():
+        findings.add("schema-altered", line)
+    return database
+
+
+def lineage_of(path: Path) -> bytes:
+    """Return the lineage of a file, also of one that a newer DEE has made. Raises as `verify`."""
+    with _open(path, Findings(), untrusted=True, out_of_time=None, scratch=None) as database:
+        return read_genesis(database).lineage
 
 
 def check_database(
@@ -219,6 +239,7 @@ def _report(
     unreadable: list[str],
 ) -> VerifyReport:
     uncovered = [f"table {table}, which is not ours, and all that refers to it" for table in unreadable]
+    uncovered += [] if unreadable else newer_parts(database, genesis)
     uncovered += [*ALWAYS_UNCOVERED, *([] if tip is not None else [WITHOUT_TIP])]
     return VerifyReport(
         path=str(database.path),
@@ -235,6 +256,32 @@ def _report(
         counts=dict(sorted(findings.counts.items())),
         not_covered=tuple(uncovered),
     )
+
+
+def newer_parts(database: Database, genesis: Genesis | None) -> list[str]:
+    """Name what a newer DEE has put into the file that this one cannot judge."""
+    parts = []
+    if database.file_format() > newest_format():
+        parts.append(f"what format {database.file_format()} adds: a newer DEE made the file")
+    epochs = [] if genesis is None else [genesis.semantics]
+    try:
+        rows = database.execute(queries().select_epoch_uses)
+        plans = database.execute(queries().select_plans_of_schemas)
+    except EvidenceError:
+        rows, plans = [], []  # that it is damaged is among the findings
+    for (payload,) in rows:
+        named = (lenient(payload) or {}).get("epoch")
+        epochs += [named] if isinstance(named, int) else []
+    schemas = [(lenient(body) or {}).get("schema") for (body,) in plans]
+    parts += [
+        f"plans of schema {one}: a newer DEE made them"
+        for one in schemas
+        if one is not None and one not in known_schemas()
+    ]
+    newer = max(epochs, default=0)
+    if newer > newest_epoch():
+        parts.append(f"decisions of semantics epoch {newer}: a newer DEE made them")
+    return parts
 
 
 ORDER: tuple[Kind, ...] = tuple(MEANING)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from dee_appliance.errors import Divergence, HostError, Refused
+from dee_appliance.errors import Divergence, Refused
 from dee_appliance.kernel.e1.run import Run
 from dee_appliance.replay.changed_history import ChangedHistory, Substitution, Swap
 from dee_appliance.replay.changed_rules import FlipSummary
@@ -36,7 +36,7 @@ from dee_appliance.replay.recorded_shell import RecordedShell, Rerender
 from dee_appliance.replay.rule_flips import Messages, RecordedFlip, RuleFlips
 from dee_appliance.replay.two_courses import Beyond, Shells, TwoCourses
 from dee_appliance.store.header import size_or_zero
-from dee_appliance.store.journal import SEMANTICS
+from dee_appliance.store.versions import kernel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,12 +178,7 @@ def _courses(
     source: Database, names: ReplayQueries, substitution: Substitution, options: WhatIfOptions, opened: _Opened
 ) -> TwoCourses:
     genesis = read_genesis(source)
-    if genesis.semantics != SEMANTICS:
-        raise HostError(
-            f"the file was decided by semantics {genesis.semantics}, which this version does not have",
-            where=str(source.path),
-            hint="update DEE",
-        )
+    kernel_of(genesis.semantics, source.path)
     size = size_or_zero(source.path)
     recorded = KeepingShell(RecordedShell(read_given(source, names), None))
     changed = ChangedShell(recorded, substitution.same_text, options.make)

@@ -30,8 +30,9 @@ LAST_WORDS = ("consent.set", "contact.erase")
 ANY_TIME = 2**62
 MALFORMED = "malformed"
 REPLIES_KEPT = 100_000
-OF_THE_LOOP = ("clock", "dispatch.pull")
-"""Inputs that only the loop makes, when it has seen the clock or has free places; they never come through the inbox."""
+OF_THE_LOOP = ("clock", "dispatch.pull", "epoch.use")
+"""Inputs that never come through the inbox: the loop makes them when it has seen the clock or has free places, and an upgrade
+makes the last, once it knows that this program has the epoch."""
 NOTHING = Brought()
 _brought_decoder = msgspec.json.Decoder(Brought)
 

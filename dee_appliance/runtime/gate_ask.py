@@ -13,9 +13,8 @@ import msgspec
 
 from dee_appliance.errors import Refused, Usage
 from dee_appliance.kernel.e1.civil_time import CalendarEnded, OutOfRange, UnknownZone, format_local
-from dee_appliance.kernel.e1.gate import ask_gate, needed_counters, next_permitted
 from dee_appliance.kernel.e1.plan import CHANNEL_OF, Call, Channel, End, Plan, Purpose, SendEmail, SendSms, kind_of
-from dee_appliance.kernel.e1.policy import ContentRule, rules_for
+from dee_appliance.kernel.e1.policy import ContentRule
 from dee_appliance.kernel.e1.rulebook import Rulebook, places_of
 from dee_appliance.kernel.e1.rules.question import Question
 from dee_appliance.runtime.enrolling import read_variables
@@ -117,6 +116,7 @@ class _Asking:
 
     def __init__(self, view: View, asked: GateAsked) -> None:
         self._view = view
+        self._kernel = view.state.kernel
         self._tick = asked.tick
         self._compiled = None if not asked.plan else view.state.plan(find_version(view, asked.plan).digest)
         self._step = asked.step
@@ -125,17 +125,17 @@ class _Asking:
         self._contact = view.state.contact(view.resolve_contact(asked.contact))
         self._variables = _variables(self._plan, asked, self._compiled)
         self._in_use = rules_in_use(view.state)
-        self._book = Rulebook(rules_for(self._in_use.policy, self._plan, self._channel, self._in_use.packs))
+        self._book = self._kernel.book_of(self._in_use.policy, self._plan, self._channel, self._in_use.packs)
         self._given = self._rendered()
         rules = self._book.rules
         if self._given is None:
             rules = tuple(rule for rule in rules if not isinstance(rule, ContentRule))
-        self._question = self._ask(Rulebook(rules))
+        self._question = self._ask(self._kernel.book_of_rules(rules))
 
     def report(self) -> GateReport:
         """Return the answer."""
         question = self._question
-        verdict = ask_gate(question, guests=self._shared.trial_guests, stale=False)
+        verdict = self._kernel.ask_gate(question, guests=self._shared.trial_guests, stale=False)
         holds = holds_of(self._view.state.holds, self._channel, self._plan.plan)
         stopped = [hold for hold in holds if hold.until is None or hold.until > self._tick]
         message = "" if self._given is None or self._given.code == "ok" else f"{self._given.code} {self._given.field}"
@@ -191,7 +191,7 @@ class _Asking:
 
     def _ask(self, book: Rulebook) -> Question:
         zones = self._view.state.zones()
-        needed = needed_counters(book.rules, self._plan, self._channel, zones, self._tick)
+        needed = self._kernel.needed_counters(book.rules, self._plan, self._channel, zones, self._tick)
         shared = shared_for(self._view.state, book, needed, self._contact, self._channel, tick=self._tick)
         self._shared: GateShared = shared
         return Question(
@@ -255,7 +255,7 @@ class _Asking:
 
     def _hours_open(self) -> Moment | None:
         try:
-            found = next_permitted(self._question)
+            found = self._kernel.next_permitted(self._question)
         except (UnknownZone, OutOfRange, CalendarEnded):
             return None
         return None if found is None else self._moment(found)

@@ -51,7 +51,7 @@ class View:
         self.lineage: bytes = row[0]
         self.epoch: int = row[1]
         self.simulated: bool = row[2] == "simulated"
-        self.state = State(database, self.lineage) if state is None else state
+        self.state = State(database, self.lineage, row[3]) if state is None else state
         self.vault = Vault(database)
 
     @property

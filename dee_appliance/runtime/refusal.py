@@ -38,6 +38,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "no_task": ("the run does not wait for a person", "dee task list"),
     "not_confirmed": ("the run failed and its message was not accepted", "dee run retry RUN"),
     "not_in_use": ("no pack of this id is in use", "dee policy pack list"),
+    "not_newer": ("this epoch, or a later one, decides already", "dee upgrade --dry-run"),
     "not_held": ("nothing of this scope is halted", "dee status"),
     "not_skippable": (
         "the plan does not allow to skip this step",
@@ -55,6 +56,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "unknown_outcome": ("the step knows no such outcome", "dee task list"),
     "unknown_plan": ("there is no such plan", "dee plan list"),
     "unknown_run": ("there is no such run", "dee run list"),
+    "unknown_schema": (
+        "the plan is written in a plan schema that the epoch of this file does not have",
+        "dee upgrade, with a newer DEE if this one has nothing to upgrade to",
+    ),
     "unknown_send": ("nothing with this send key was ever sent", "dee run show RUN"),
     "unknown_setting": ("there is no such setting", "dee config list"),
     "variables": ("the variables are not those that the plan declares", "dee plan show PLAN"),

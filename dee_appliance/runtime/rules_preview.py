@@ -12,9 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 from dee_appliance.content.rendering import prepare
-from dee_appliance.kernel.e1.gate import ask_gate, needed_counters
 from dee_appliance.kernel.e1.plan import Call, SendEmail, SendSms
-from dee_appliance.kernel.e1.policy import BudgetRule, rules_for
+from dee_appliance.kernel.e1.policy import BudgetRule
 from dee_appliance.kernel.e1.rulebook import Rulebook, places_of
 from dee_appliance.kernel.e1.rules.question import Question
 from dee_appliance.kernel.e1.run import Run
@@ -150,7 +149,7 @@ class _Pending:
         key = (plan.digest, channel, changed)
         if key not in self._books:
             rules = self._changed if changed else self._used
-            self._books[key] = Rulebook(rules_for(rules.policy, plan.plan, channel, rules.packs))
+            self._books[key] = self._view.state.kernel.book_of(rules.policy, plan.plan, channel, rules.packs)
         return self._books[key]
 
     def _given(self, run: Run, plan: CompiledPlan, attempt: Attempt, books: list[Rulebook]) -> Given | None:
@@ -177,7 +176,7 @@ class _Pending:
     ) -> Said:
         state = self._view.state
         contact, zones, channel = state.contact(run.contact), state.zones(), attempt.channel
-        needed = needed_counters(book.rules, plan.plan, channel, zones, self._now)
+        needed = state.kernel.needed_counters(book.rules, plan.plan, channel, zones, self._now)
         shared = shared_for(state, book, needed, contact, channel, tick=self._now)
         units = 1 if given is None else given.units
         question = Question(
@@ -199,5 +198,5 @@ class _Pending:
             variables=run.variables,
             features=() if given is None else given.features,
         )
-        verdict = ask_gate(question, guests=shared.trial_guests, stale=stale)
+        verdict = state.kernel.ask_gate(question, guests=shared.trial_guests, stale=stale)
         return Said(verdict=verdict.result, rule=verdict.rule, reason=verdict.reason, until=verdict.until)

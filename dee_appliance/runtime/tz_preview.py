@@ -21,7 +21,6 @@ from dee_appliance.kernel.e1.civil_time import (
     format_local,
     format_utc,
 )
-from dee_appliance.kernel.e1.gate import next_permitted
 from dee_appliance.kernel.e1.input import Scalar
 from dee_appliance.kernel.e1.plan import CHANNEL_OF, Channel, Wait, kind_of
 from dee_appliance.kernel.e1.policy import CapRule, WindowRule
@@ -29,7 +28,7 @@ from dee_appliance.kernel.e1.rulebook import places_of
 from dee_appliance.kernel.e1.rules.question import ADDRESS_OF, Question
 from dee_appliance.kernel.e1.rules_input import HALTS
 from dee_appliance.kernel.e1.run import Contact, Run, Snapshot
-from dee_appliance.kernel.e1.steps import WaitFailed, wait_due
+from dee_appliance.kernel.e1.steps import WaitFailed
 from dee_appliance.kernel.e1.turn import Turn
 from dee_appliance.runtime.reports_view import Instant, one_moment
 from dee_appliance.runtime.tz_table import OfferedTable, TableFacts, facts_of, refuse_lesser
@@ -216,7 +215,7 @@ class TablePreview:
             variables=run.variables,
         )
         try:
-            found = next_permitted(question)
+            found = state.kernel.next_permitted(question)
         except (UnknownZone, OutOfRange):
             return "unknown_zone"
         except CalendarEnded:
@@ -243,7 +242,7 @@ class TablePreview:
     def _end_of_wait(self, table: ZoneTable, run: Run, plan: CompiledPlan, step: Wait, contact: Contact) -> int | str:
         snapshot = Snapshot(tick=self._now, lineage=self._view.lineage, contact=contact, runs=(run,))
         try:
-            return wait_due(Turn(snapshot, {run.digest: plan}, table), run, step)
+            return self._view.state.kernel.wait_due(Turn(snapshot, {run.digest: plan}, table), run, step)
         except WaitFailed as failure:
             return failure.code
 

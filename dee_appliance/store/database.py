@@ -24,6 +24,7 @@ from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
 from dee_appliance.store import schema, settings
 from dee_appliance.store.durable import StorageFailed, draft_beside, publish
 from dee_appliance.store.header import require_ours, shm_of, size_or_zero, wal_of
+from dee_appliance.store.versions import require_known, require_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -210,6 +211,22 @@ class Database:
             self._rollback()
             target.close(force=True)
 
+    def file_format(self) -> int:
+        """Return the format of the file."""
+        return schema.format_of(self._connection)
+
+    def take_step(self, file_format: int) -> None:
+        """Make a file of this format of one of the format before, in the caller's transaction."""
+        authorizer = self._connection.authorizer
+        self._connection.authorizer = None
+        try:
+            self._cursor.execute(schema.step_text(file_format)).fetchall()
+        except apsw.Error as error:
+            self._translate(error)
+            raise
+        finally:
+            self._connection.authorizer = authorizer
+
     def fingerprint(self) -> str:
         """Return the fingerprint of the file's schema."""
         return schema.fingerprint(self._connection)
@@ -369,7 +386,8 @@ def open_writer(path: Path, *, reverse_unordered: bool = False) -> Database:
     """Open the file for reading and writing. `reverse_unordered`: for tests, give rows without an ORDER BY the other way round.
 
     Any process may write to the inbox through this; only the holder of the loop's lock may change anything else.
-    Raises Refused, HostError or EvidenceError as `require_ours` does, and EvidenceError when the schema is not ours.
+    Raises Refused, HostError, Newer or EvidenceError as `require_ours` does, Newer when an epoch or a plan is not known either,
+    and EvidenceError when the schema is not ours.
     """
     settings.require_sqlite()
     path = Path(os.path.realpath(path))
@@ -383,6 +401,7 @@ def open_writer(path: Path, *, reverse_unordered: bool = False) -> Database:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1 if header.wal_bytes else 0)
         settings.harden(connection)
         require_schema(connection, path)
+        require_known(connection, path)
         settings.configure(connection, durable=True)
         _require_wal(connection, path)
         connection.config(apsw.SQLITE_DBCONFIG_REVERSE_SCANORDER, int(reverse_unordered))
@@ -397,20 +416,21 @@ def open_writer(path: Path, *, reverse_unordered: bool = False) -> Database:
     return database
 
 
-def open_reader(path: Path, *, vault: bool = True) -> Database:
-    """Open the file for reading only; a file of a newer format as well. `vault=False`: personal data cannot be read.
+def open_reader(path: Path, *, vault: bool = True, newer: bool = False) -> Database:
+    """Open the file for reading only. `vault=False`: personal data cannot be read.
 
-    Raises as `open_writer` does.
+    `newer` accepts epochs and plans that this program does not know: for those who read the log alone. Raises as `open_writer`.
     """
     settings.require_sqlite()
     path = Path(os.path.realpath(path))
-    header = require_ours(path, newer=True)
+    require_ours(path)
     connection = connect_immutable(path) if _is_at_rest(path) else connect(path, apsw.SQLITE_OPEN_READONLY)
     database = Database(connection, path, writable=False)
     try:
         settings.harden(connection)
-        if header.file_format <= schema.FILE_FORMAT:
-            require_schema(connection, path)
+        require_schema(connection, path)
+        if not newer:
+            require_known(connection, path)
         settings.configure(connection, durable=True)
         connection.authorizer = settings.authorize_reading if vault else settings.authorize_without_vault
     except (apsw.Error, UnicodeDecodeError) as error:
@@ -477,15 +497,3 @@ def _require_wal(connection: apsw.Connection, path: Path) -> None:
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchall()[0][0]
     if mode != "wal":
         raise HostError("the file system cannot hold a write-ahead log", where=str(path), hint="use a local disk")
-
-
-def require_schema(connection: apsw.Connection, path: Path) -> None:
-    """Raise EvidenceError when the tables, indexes and triggers of the opened file are not ours."""
-    if schema.fingerprint(connection) != schema.expected_fingerprint():
-        first, *others = [*schema.differences(connection), ""]
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        raise EvidenceError(
-            f"the tables of the file were altered: {first}{more}",
-            where=str(path),
-            hint="keep the file; run `dee verify`",
-        )

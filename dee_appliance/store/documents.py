@@ -1,6 +1,6 @@
 """Documents by digest (plans, templates, scripts, policies, zone tables), and what is made of them, kept in memory.
 
-A document never changes, so nothing here is forgotten after a rollback.
+A document never changes, so nothing here is forgotten after a rollback. What is made of them is made by one epoch.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dee_appliance.errors import EvidenceError
-from dee_appliance.kernel.e1.civil_time import ZoneTable
-from dee_appliance.kernel.e1.compiled import CompiledPlan
-from dee_appliance.kernel.e1.plan import decode_plan
-from dee_appliance.kernel.e1.policy import Pack, Policy, decode_pack, decode_policy, rules_for
-from dee_appliance.kernel.e1.rulebook import Rulebook
 from dee_appliance.store.queries import load_queries
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dee_appliance.kernel.e1.civil_time import ZoneTable
+    from dee_appliance.kernel.e1.compiled import CompiledPlan
     from dee_appliance.kernel.e1.plan import Channel
+    from dee_appliance.kernel.e1.policy import Pack, Policy
+    from dee_appliance.kernel.e1.rulebook import Rulebook
+    from dee_appliance.kernel.epochs import Kernel
     from dee_appliance.store.database import Database
 
 KEPT = 200
@@ -34,14 +36,20 @@ class DocumentQueries(msgspec.Struct, frozen=True, kw_only=True):
 class Documents:
     """The documents of one open file."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, kernel: Kernel) -> None:
         self._database = database
+        self._kernel = kernel
         self._queries = load_queries(DocumentQueries, "document")
         self._plans: dict[str, CompiledPlan] = {}
         self._zones: dict[str, ZoneTable] = {}
         self._policies: dict[str, Policy] = {}
         self._packs: dict[str, Pack] = {}
         self._books: dict[tuple[str, tuple[str, ...], str, Channel], Rulebook] = {}
+
+    @property
+    def path(self) -> Path:
+        """The file that holds them."""
+        return self._database.path
 
     def find(self, digest: str) -> tuple[str, int, str] | None:
         """Return (kind, seq of the input that brought it, body) of a document, or None."""
@@ -61,7 +69,7 @@ class Documents:
         if compiled is None:
             if len(self._plans) >= KEPT:
                 self._plans.clear()
-            compiled = CompiledPlan(decode_plan(self.body(digest).encode()), digest)
+            compiled = self._kernel.compile_plan(self.body(digest).encode(), digest)
             self._plans[digest] = compiled
         return compiled
 
@@ -69,7 +77,7 @@ class Documents:
         """Return a time-zone table."""
         table = self._zones.get(digest)
         if table is None:
-            table = _zone_table(self.body(digest))
+            table = _zone_table(self._kernel, self.body(digest))
             self._zones = {digest: table}
         return table
 
@@ -77,7 +85,7 @@ class Documents:
         """Return a policy."""
         policy = self._policies.get(digest)
         if policy is None:
-            policy = decode_policy(self.body(digest).encode())
+            policy = self._kernel.decode_policy(self.body(digest).encode())
             self._policies = {digest: policy}
         return policy
 
@@ -87,7 +95,7 @@ class Documents:
         if pack is None:
             if len(self._packs) >= KEPT:
                 self._packs.clear()
-            pack = self._packs[digest] = decode_pack(self.body(digest).encode())
+            pack = self._packs[digest] = self._kernel.decode_pack(self.body(digest).encode())
         return pack
 
     def book(self, policy: str, packs: tuple[str, ...], plan: CompiledPlan, channel: Channel) -> Rulebook:
@@ -98,11 +106,11 @@ class Documents:
             if len(self._books) >= KEPT:
                 self._books.clear()
             in_use = tuple(self.pack(digest) for digest in packs)
-            book = self._books[key] = Rulebook(rules_for(self.policy(policy), plan.plan, channel, in_use))
+            book = self._books[key] = self._kernel.book_of(self.policy(policy), plan.plan, channel, in_use)
         return book
 
 
 @lru_cache(maxsize=2)
-def _zone_table(body: str) -> ZoneTable:
+def _zone_table(kernel: Kernel, body: str) -> ZoneTable:
     """Read a table once for all files of this process that have the very same one: it is immutable, and takes milliseconds."""
-    return ZoneTable(msgspec.json.decode(body))
+    return kernel.zone_table(body.encode())

@@ -8,13 +8,12 @@ import msgspec
 from msgspec.structs import replace
 
 from dee_appliance.errors import EvidenceError
-from dee_appliance.kernel.e1.civil_time import ZoneTable
-from dee_appliance.kernel.e1.compiled import read_plan
-from dee_appliance.kernel.e1.file_input import PlainFileInput, decide_file
+from dee_appliance.kernel.e1.file_input import PlainFileInput
 from dee_appliance.kernel.e1.file_view import FileView
 from dee_appliance.kernel.e1.input import (
     Arm,
     ConfigSet,
+    EpochUse,
     FactSet,
     HoldSet,
     ListAdd,
@@ -25,9 +24,9 @@ from dee_appliance.kernel.e1.input import (
     PolicySet,
     ZonesUse,
 )
-from dee_appliance.kernel.e1.rule_limits import read_pack, read_policy
 from dee_appliance.kernel.e1.rules_input import RulesInput
 from dee_appliance.store.rules_in_use import FACT, PACK
+from dee_appliance.store.versions import EPOCH, kernel_of
 
 if TYPE_CHECKING:
     from dee_appliance.store.chain import Cause, Chain
@@ -42,8 +41,13 @@ class FileInputs:
         self.chain = chain
 
     def apply(self, seq: int, tick: int, value: PlainFileInput, cause: Cause) -> str:
-        """Decide one input about the file and write what it changes. Returns done or rejected:<code>."""
-        decision = decide_file(self._view(seq, tick, value), value)
+        """Decide one input about the file and write what it changes. Returns done or rejected:<code>.
+
+        Raises Newer, before anything is written, for an epoch that this program does not have: what it would decide is unknown.
+        """
+        if isinstance(value, EpochUse) and value.epoch > self.state.epoch:
+            kernel_of(value.epoch, self.state.documents.path)
+        decision = self.state.kernel.decide_file(self._view(seq, tick, value), value)
         base = self.chain.next_seq
         for entry in decision.entries:
             self.chain.append(entry, cause.reference, None)
@@ -61,6 +65,8 @@ class FileInputs:
                 self.state.write_setting(value.key, msgspec.json.decode(value.value), base)
             case Arm():
                 self.state.write_setting("incarnation", value.incarnation, base)
+            case EpochUse():
+                self.state.write_setting(EPOCH, value.epoch, base)
             case HoldSet():
                 pass  # what it sets is a hold, which is written with the decision
             case _:
@@ -94,6 +100,8 @@ class FileInputs:
             case Arm():
                 incarnation = self.state.settings.get("incarnation", 0)
                 return FileView(tick=tick, incarnation=incarnation if isinstance(incarnation, int) else 0)
+            case EpochUse():
+                return FileView(tick=tick, epoch=self.state.epoch)
             case _:
                 return replace(self._rules_view(seq, tick, value), holds=self.state.holds)
 
@@ -101,7 +109,11 @@ class FileInputs:
         published = self.state.plan_digest(value.plan, value.version)
         if not self._has(value.digest, "plan", seq):
             return FileView(tick=tick, published=published, document=False)
-        plan = read_plan(self.state.documents.body(value.digest).encode())
+        kernel, body = self.state.kernel, self.state.documents.body(value.digest).encode()
+        number = kernel.plan_schema(body)
+        if number is not None and number not in kernel.PLAN_SCHEMAS:
+            return FileView(tick=tick, published=published, schema_known=False)
+        plan = kernel.read_plan(body)
         sound = plan is not None and (plan.plan, plan.version) == (value.plan, value.version)
         return FileView(tick=tick, published=published, sound=sound)
 
@@ -126,7 +138,7 @@ class FileInputs:
     def _policy_view(self, seq: int, tick: int, value: PolicySet) -> FileView:
         if not self._has(value.digest, "policy", seq):
             return FileView(tick=tick, document=False)
-        policy = read_policy(self.state.documents.body(value.digest).encode())
+        policy = self.state.kernel.read_policy(self.state.documents.body(value.digest).encode())
         if policy is None:
             return FileView(tick=tick, sound=False)
         return FileView(tick=tick, clashes=self._clashes([rule.id for rule in policy.rules], but=""))
@@ -134,7 +146,7 @@ class FileInputs:
     def _pack_view(self, seq: int, tick: int, value: PackUse) -> FileView:
         if not self._has(value.digest, "pack", seq):
             return FileView(tick=tick, document=False)
-        pack = read_pack(self.state.documents.body(value.digest).encode())
+        pack = self.state.kernel.read_pack(self.state.documents.body(value.digest).encode())
         if pack is None:
             return FileView(tick=tick, sound=False)
         if pack.id != value.pack:
@@ -147,7 +159,7 @@ class FileInputs:
 
     def _is_zone_table(self, digest: str) -> bool:
         try:
-            ZoneTable(msgspec.json.decode(self.state.documents.body(digest)))
+            self.state.kernel.zone_table(self.state.documents.body(digest).encode())
         except (EvidenceError, msgspec.DecodeError, RecursionError):
             return False
         return True

@@ -13,8 +13,8 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from dee_appliance.errors import EvidenceError, HostError, Refused
-from dee_appliance.store.schema import APPLICATION_ID, FILE_FORMAT
+from dee_appliance.errors import EvidenceError, HostError, Newer, Refused
+from dee_appliance.store.schema import APPLICATION_ID, newest_format
 
 HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\x00"
@@ -67,18 +67,14 @@ def require_ours(path: Path, *, newer: bool = False) -> Header:
     """Return the header of a DEE file. `newer` accepts a file format that this program does not know.
 
     Raises Refused when there is no such file or it is not one of ours, EvidenceError when it is cut short, HostError when it
-    cannot be read or was made by a newer DEE.
+    cannot be read, Newer when it was made by a newer DEE.
     """
     header = _read(path)
     where = str(path)
     if header.application_id != APPLICATION_ID or header.file_format < 1:
         raise Refused("this SQLite file belongs to another program", where=where, hint="name a DEE file with --db FILE")
-    if header.file_format > FILE_FORMAT and not newer:
-        raise HostError(
-            f"the file has format {header.file_format}, made by a newer DEE; this one writes format {FILE_FORMAT}",
-            where=where,
-            hint="update DEE; commands that only show something still work",
-        )
+    if header.file_format > newest_format() and not newer:
+        raise newer_format(header.file_format, path)
     if header.missing_bytes and not header.wal_bytes:
         raise EvidenceError(
             f"the file was cut short: {header.missing_bytes} bytes are missing",
@@ -86,6 +82,15 @@ def require_ours(path: Path, *, newer: bool = False) -> Header:
             hint="restore it from a copy",
         )
     return header
+
+
+def newer_format(file_format: int, path: Path) -> Newer:
+    """Return what to raise for a file of a format that this program does not know."""
+    return Newer(
+        f"the file has format {file_format}, made by a newer DEE; this one knows formats up to {newest_format()}",
+        where=str(path),
+        hint="update DEE; `dee verify` still checks the log",
+    )
 
 
 def _read(path: Path) -> Header:

@@ -20,8 +20,7 @@ from msgspec.structs import replace
 
 from dee_appliance.errors import EvidenceError
 from dee_appliance.kernel.e1.compiled import CompiledPlan
-from dee_appliance.kernel.e1.file_input import hold_released, nothing_to_do
-from dee_appliance.kernel.e1.gate import Needed, needed_counters
+from dee_appliance.kernel.e1.gate import Needed
 from dee_appliance.kernel.e1.input import (
     Answered,
     Clock,
@@ -36,12 +35,11 @@ from dee_appliance.kernel.e1.input import (
     TaskDone,
     UnknownInput,
     Verb,
-    decode_input,
 )
-from dee_appliance.kernel.e1.machine import decide, decide_due, decide_pull
 from dee_appliance.kernel.e1.rulebook import GateShared
 from dee_appliance.kernel.e1.run import Attempt, Decision, Entry, Given, Permit, Run, Snapshot, scopes_of
 from dee_appliance.kernel.e1.turn import file_core
+from dee_appliance.kernel.epochs import newest_epoch
 from dee_appliance.store.chain import Cause, Chain, ChainQueries, cause_bytes
 from dee_appliance.store.file_inputs import FileInputs
 from dee_appliance.store.queries import load_queries
@@ -52,7 +50,6 @@ from dee_appliance.store.vault import FILE, TEXTS, refused_field, texts_of
 if TYPE_CHECKING:
     from dee_appliance.store.database import Database
 
-SEMANTICS = 1
 INPUT_PREFIX = b"dee.input.v1\x00"
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -79,7 +76,7 @@ class Genesis(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     clock: str
     seed: int = 0
-    semantics: int = SEMANTICS
+    semantics: int = msgspec.field(default_factory=newest_epoch)
 
 
 class InputRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +177,7 @@ class Journal:
             raise EvidenceError("the file has no first row", where=str(database.path), hint="restore it from a copy")
         self.genesis = Genesis(lineage=row[0], epoch=row[1], semantics=row[2], clock=row[3], seed=row[4])
         self.chain = Chain(database, load_queries(ChainQueries, "chain"))
-        self.state = State(database, self.genesis.lineage)
+        self.state = State(database, self.genesis.lineage, self.genesis.semantics)
         self._files = FileInputs(self.state, self.chain)
         self._inputs: list[tuple[int, int, int, str, str, str]] = []
         self._given_rows: list[tuple[int, int, str]] = []
@@ -290,11 +287,11 @@ class Journal:
         self.last_tick = row.tick
         cause = Cause(row.seq, row.tick, cause_bytes(row.seq, input_digest(row)))
         before = self.chain.next_seq
+        kernel = self.state.kernel
         try:
-            value = decode_input(row.kind, row.payload)
+            value = kernel.decode_input(row.kind, row.payload)
         except UnknownInput:
-            core = file_core(row.tick, "input", "rejected", {"code": "malformed", "kind": row.kind})
-            self.chain.append(Entry(core=core), cause.reference, None)
+            self.chain.append(kernel.malformed(row.tick, row.kind), cause.reference, None)
             return "rejected:malformed"
         match value:
             case Clock():
@@ -316,7 +313,7 @@ class Journal:
             case _:
                 outcome = self._files.apply(row.seq, row.tick, value, cause)
         if self.chain.next_seq == before:
-            self.chain.append(nothing_to_do(row.tick, row.kind), cause.reference, None)
+            self.chain.append(kernel.nothing_to_do(row.tick, row.kind), cause.reference, None)
         return outcome
 
     def _write(
@@ -337,7 +334,7 @@ class Journal:
             digest = self.state.plan_digest(value.plan, value.version)
             if digest is not None:
                 plans[""] = self.state.plan(digest)
-        decision = decide(snapshot, value, plans, self.state.zones(), subject=subject)
+        decision = self.state.kernel.decide(snapshot, value, plans, self.state.zones(), subject=subject)
         self._write(row, snapshot, decision, cause)
         if decision.enrolment is not None:
             self._entered = next(run.run for run in decision.runs if run.no == snapshot.next_run_no)
@@ -390,7 +387,7 @@ class Journal:
         for hold in self.state.holds:
             if hold.until is not None and hold.until <= row.tick and left > 0:
                 left -= 1
-                self.chain.append(hold_released(row.tick, hold), cause.reference, None)
+                self.chain.append(self.state.kernel.hold_released(row.tick, hold), cause.reference, None)
                 self.state.write_holds((), ((hold.scope, hold.reason),), 0)
         for run_no in self.state.due_runs(row.tick, left):
             self._due(row, run_no, cause)
@@ -402,7 +399,7 @@ class Journal:
         if run is None or run.due is None or run.due > row.tick:
             return
         snapshot = self.state.snapshot(row.tick, run.contact, run_no=run_no)
-        decision = decide_due(snapshot, run_no, self.state.plans_of(snapshot), self.state.zones())
+        decision = self.state.kernel.decide_due(snapshot, run_no, self.state.plans_of(snapshot), self.state.zones())
         self._write(row, snapshot, decision, cause)
 
     # ---- the dispatch pull ----
@@ -426,10 +423,10 @@ class Journal:
         book = self.state.book(plan, attempt.channel)
         wanted = needed.get(run.digest)
         if wanted is None:
-            wanted = needed_counters(book.rules, plan.plan, attempt.channel, zones, row.tick)
+            wanted = self.state.kernel.needed_counters(book.rules, plan.plan, attempt.channel, zones, row.tick)
             needed[run.digest] = wanted
         shared = shared_for(self.state, book, wanted, snapshot.contact, attempt.channel, tick=row.tick)
-        decision = decide_pull(snapshot, run.no, given, shared, plans=plans, zones=zones)
+        decision = self.state.kernel.decide_pull(snapshot, run.no, given, shared, plans=plans, zones=zones)
         candidate = None
         if self._watcher is not None or self._follower is not None:
             candidate = Candidate(
@@ -466,7 +463,10 @@ def input_digest(row: InputRow) -> bytes:
 
 
 def write_genesis(database: Database, genesis: Genesis) -> None:
-    """Write the first row of a new file and the first link of its chain. Runs in the transaction that makes the file."""
+    """Write the first row of a new file and the first link of its chain. Runs in the transaction that makes the file.
+
+    The first entry has one form in every epoch: before it is read, nobody knows which one decides.
+    """
     queries = load_queries(JournalQueries, "journal")
     database.execute(
         queries.append_genesis,

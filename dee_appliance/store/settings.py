@@ -149,5 +149,6 @@ def _may_read(action: int, first: str | None, second: str | None) -> bool:
     if action == apsw.SQLITE_FUNCTION:
         return second is not None and second.lower() not in FORBIDDEN_FUNCTIONS
     if action == apsw.SQLITE_PRAGMA:
-        return first is not None and first.lower() in READABLE_PRAGMAS
+        name = "" if first is None else first.lower()
+        return name in READABLE_PRAGMAS or (name == "user_version" and second is None)
     return False

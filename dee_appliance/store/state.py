@@ -7,7 +7,7 @@ plans) is kept in memory and read again after a rollback.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -37,12 +37,14 @@ from dee_appliance.store.lists import Lists
 from dee_appliance.store.queries import load_queries
 from dee_appliance.store.rules_in_use import packs_in_use, recorded_facts, suppression_rules
 from dee_appliance.store.state_queries import StateQueries
-from dee_appliance.store.state_rows import read_attempt, read_consents, read_run
+from dee_appliance.store.state_rows import Queued, read_attempt, read_consents, read_run
 from dee_appliance.store.touches import Touches
+from dee_appliance.store.versions import EPOCH, kernel_of
 
 if TYPE_CHECKING:
     from dee_appliance.kernel.e1.plan import Channel
     from dee_appliance.kernel.e1.rulebook import Rulebook
+    from dee_appliance.kernel.epochs import Kernel
     from dee_appliance.store.chain import Cause, Chain
     from dee_appliance.store.database import Database
 
@@ -53,24 +55,18 @@ SUBJECTS = 4
 """Under how many names a contact can be suppressed: its id, and one token each for e-mail, phone and customer key."""
 
 
-class Queued(NamedTuple):
-    """An intended send in the queue of its channel: since which tick, of which run, and its names."""
-
-    ready: int
-    run_no: int
-    attempt_no: int
-    send_key: str
-    attempt: int
-
-
 class State:
     """The state tables of one open file."""
 
-    def __init__(self, database: Database, lineage: bytes) -> None:
+    def __init__(self, database: Database, lineage: bytes, made_under: int) -> None:
+        """`made_under`: the epoch of the first row of the file. Raises Newer when this program lacks the one in force."""
         self._database = database
+        self._made_under = made_under
         self._queries = load_queries(StateQueries, "state")
         self.lineage = lineage
-        self.documents = Documents(database)
+        self.epoch = made_under
+        self.kernel: Kernel = kernel_of(made_under, database.path)
+        self.documents = Documents(database, self.kernel)
         self._contacts: dict[str, Contact] = {}
         self._links: dict[str, tuple[int, str] | None] = {}
         self.buckets = Counters(database)
@@ -105,6 +101,11 @@ class State:
         self._collected.start(self.next_run_no - 1, self.next_attempt_no - 1)
 
     def _load_recorded(self) -> None:
+        epoch = self.settings.get(EPOCH, self._made_under)
+        if isinstance(epoch, int) and epoch != self.epoch:
+            # What another kernel has made of the documents is made anew.
+            self.epoch, self.kernel = epoch, kernel_of(epoch, self._database.path)
+            self.documents = Documents(self._database, self.kernel)
         self.packs = packs_in_use(self.settings, self.setting_entries)
         self.facts = recorded_facts(self.settings, self.setting_entries)
         self._opt_out_rules: tuple[SuppressionRule, ...] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,16 @@ Row = tuple[int | str | None, ...]
 read_run = msgspec.json.Decoder(Run).decode
 read_attempt = msgspec.json.Decoder(Attempt).decode
 _encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class Queued(NamedTuple):
+    """An intended send in the queue of its channel: since which tick, of which run, and its names."""
+
+    ready: int
+    run_no: int
+    attempt_no: int
+    send_key: str
+    attempt: int
 
 
 def read_consents(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], Consent]:

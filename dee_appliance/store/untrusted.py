@@ -21,10 +21,11 @@ import apsw
 
 from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
 from dee_appliance.store import settings
-from dee_appliance.store.database import Database, connect, connect_immutable, require_schema
+from dee_appliance.store.database import Database, connect, connect_immutable
 from dee_appliance.store.durable import reason
 from dee_appliance.store.header import open_bytes, require_ours, wal_of
 from dee_appliance.store.lock import holder
+from dee_appliance.store.versions import require_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,18 +45,20 @@ def open_untrusted(
     max_bytes: int = MAX_FILE_BYTES,
     integrity: bool = True,
     schema: bool = True,
+    newer: bool = False,
 ) -> Database:
     """Open a private copy of a DEE file for reading; closing it deletes the copy.
 
     `out_of_time` is asked about every millisecond of work; when it says yes, reading ends with EvidenceError. `scratch`: the
     folder for the copy. `integrity=False` leaves SQLite's structure check to the caller, `schema=False` the comparison of the
-    tables with ours (`Database.schema_differences`): the caller must then read no table that differs.
+    tables with ours (`Database.schema_differences`): the caller must then read no table that differs. `newer` accepts a format
+    that this program does not know.
 
-    Raises Refused when it is not a DEE file or larger than `max_bytes`, HostError when it was made by a newer DEE or cannot be
-    copied, EvidenceError when it is cut short, damaged, or its tables are not ours.
+    Raises Refused when it is not a DEE file or larger than `max_bytes`, Newer when it was made by a newer DEE, HostError when it
+    cannot be copied, EvidenceError when it is cut short, damaged, or its tables are not ours.
     """
     settings.require_sqlite()
-    header = require_ours(path)
+    header = require_ours(path, newer=newer)
     if header.file_bytes + header.wal_bytes > max_bytes:
         raise Refused(f"the file is larger than {max_bytes} bytes", where=str(path), hint="allow a larger file")
     folder = _private_folder(scratch)

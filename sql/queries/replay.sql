@@ -81,3 +81,11 @@ ON CONFLICT (key) DO UPDATE SET entry = excluded.entry, value = excluded.value;
 -- name: delete_head
 -- A chain has gone on from here (in a throw-away database).
 DELETE FROM setting WHERE key = ?;
+
+-- name: select_epoch_uses
+-- Every change of the semantics epoch that was asked for. Cast so that a text which is not UTF-8 does not fail.
+SELECT CAST(payload AS BLOB) FROM input WHERE kind = 'epoch.use' ORDER BY seq;
+
+-- name: select_plans_of_schemas
+-- Plan documents that may name another schema than the first, which goes unnamed. As bytes: a damaged file may hold no UTF-8.
+SELECT CAST(body AS BLOB) FROM document WHERE kind = 'plan' AND instr(body, '"schema":') > 0 ORDER BY digest;

@@ -1,6 +1,6 @@
 -- name: select_file
 -- What the file was made as.
-SELECT lineage, epoch, clock FROM genesis WHERE one = 1;
+SELECT lineage, epoch, clock, semantics FROM genesis WHERE one = 1;
 
 -- name: select_end
 -- Where the log ends.

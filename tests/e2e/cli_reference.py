@@ -25,6 +25,7 @@ Errors go to standard error, with `--json` as one object with `error`, `code`, `
 | 2 | usage |
 | 3 | a replay diverged |
 | 4 | the file contradicts itself |
+| 5 | the file was written by a newer DEE |
 | 130, 141 | interrupted; the reader of the output went away |
 """
 

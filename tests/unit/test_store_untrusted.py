@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_files import add_entries, bare_connection, everything, fill, new_file, put
 
-from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
+from dee_appliance.errors import DeeError, EvidenceError, HostError, Newer, Refused
 from dee_appliance.store import untrusted
 from dee_appliance.store.database import StorageFailed, create, open_reader, open_writer
 from dee_appliance.store.lock import LoopLock
@@ -304,14 +304,15 @@ def test_a_broken_file_is_refused_in_words_and_no_byte_changes(
         assert path.stat().st_mtime_ns == state.st_mtime_ns
 
 
-def test_a_newer_file_is_read_but_neither_written_nor_judged(path: Path) -> None:
+def test_a_newer_file_is_opened_only_to_check_its_log(path: Path) -> None:
     with bare_connection(path) as connection:
         connection.execute("PRAGMA user_version = 2; CREATE TABLE of_the_future (x INTEGER) STRICT")
-    for opening in (open_writer, open_untrusted):
-        with pytest.raises(HostError, match="newer DEE"):
+    for opening in OPENINGS:
+        with pytest.raises(Newer, match="newer DEE"):
             opening(path)
-    with open_reader(path) as database:
+    with open_untrusted(path, schema=False, newer=True) as database:
         assert database.execute("SELECT count(*) FROM audit") == [(5,)]
+        assert database.schema_differences() == []
 
 
 def test_a_refused_file_keeps_its_wal(path: Path) -> None:

@@ -10,6 +10,7 @@ from dee_appliance.kernel.e1.condition_parser import ConditionInvalid
 from dee_appliance.kernel.e1.encoding import NotCanonical, canonical
 from dee_appliance.kernel.e1.input import Scalar
 from dee_appliance.kernel.e1.plan import (
+    PLAN_SCHEMAS,
     Branch,
     Call,
     Plan,
@@ -50,6 +51,18 @@ class CompiledPlan:
         self.counted = tuple(name for function, name in facts if function in ("event", "count") and name is not None)
 
 
+class _Schema(msgspec.Struct, frozen=True):
+    schema: int = 1
+
+
+def plan_schema(body: bytes) -> int | None:
+    """Return the schema that a plan document names, None when it is no plan document, whatever schema it may have."""
+    try:
+        return msgspec.json.decode(body, type=_Schema).schema
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def read_plan(body: bytes) -> Plan | None:
     """Return the plan of a document, or None if it is none that can be executed: whoever wrote it, a run must not meet it."""
     try:
@@ -64,7 +77,7 @@ def read_plan(body: bytes) -> Plan | None:
     scripts = [step.script for step in plan.steps if isinstance(step, Call)]
     whole = len(dict.fromkeys(ids)) == len(ids) and all(ids) and all(one in ids for one in targets)
     texts = all(one in plan.templates for one in templates) and all(one in plan.scripts for one in scripts)
-    return plan if whole and texts else None
+    return plan if whole and texts and plan.schema in PLAN_SCHEMAS else None
 
 
 def scope_of(plan: Plan) -> Scope:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dee_appliance.kernel.e1.encoding import MAX_INTEGER
 from dee_appliance.kernel.e1.file_view import FileDecision, FileView, done, file_entry, refused
-from dee_appliance.kernel.e1.input import Arm, ConfigSet, HoldSet, PlanPublish
+from dee_appliance.kernel.e1.input import Arm, ConfigSet, EpochUse, HoldSet, PlanPublish
 from dee_appliance.kernel.e1.rules_input import RulesInput, decide_rules
 from dee_appliance.kernel.e1.run import Entry, Hold
 from dee_appliance.kernel.e1.turn import file_core
 
-PlainFileInput = PlanPublish | HoldSet | ConfigSet | Arm | RulesInput
+PlainFileInput = PlanPublish | HoldSet | ConfigSet | Arm | EpochUse | RulesInput
 
 SETTINGS: dict[str, type] = {
     "trial": bool,
@@ -46,6 +46,8 @@ def decide_file(view: FileView, cause: PlainFileInput) -> FileDecision:
                 return refused(view, "arm", "incarnation")
             detail: dict[str, object] = {"incarnation": cause.incarnation, "actor": cause.actor}
             return done(view, "arm", "armed", detail, "incarnation")
+        case EpochUse():
+            return _epoch(view, cause)
         case _:
             return decide_rules(view, cause)
 
@@ -54,6 +56,8 @@ def _publish(view: FileView, cause: PlanPublish) -> FileDecision:
     detail: dict[str, object] = {"plan": cause.plan, "version": cause.version, "digest": cause.digest}
     if not view.document:
         return refused(view, "publish", "unknown_document", detail)
+    if not view.schema_known:
+        return refused(view, "publish", "unknown_schema", detail)
     if not view.sound:
         return refused(view, "publish", "malformed_document", detail)
     if view.published == cause.digest:
@@ -74,6 +78,14 @@ def _hold(view: FileView, cause: HoldSet) -> FileDecision:
     detail["reasons"] = [hold.reason for hold in there]
     released = tuple((hold.scope, hold.reason) for hold in there)
     return FileDecision(entries=(file_entry(view, "release", "released", detail),), released=released)
+
+
+def _epoch(view: FileView, cause: EpochUse) -> FileDecision:
+    """The last word of an epoch: which one decides from the next input on. There is no way back."""
+    detail: dict[str, object] = {"from": view.epoch, "to": cause.epoch, "actor": cause.actor}
+    if cause.epoch <= view.epoch:
+        return refused(view, "epoch", "not_newer", detail)
+    return done(view, "epoch", "used", detail, "epoch")
 
 
 def _config(view: FileView, cause: ConfigSet) -> FileDecision:
@@ -101,6 +113,11 @@ def _fits(value: object, wanted: type) -> bool:
 def hold_released(tick: int, hold: Hold) -> Entry:
     """Return the entry of a shared hold whose time has come."""
     return Entry(core=file_core(tick, "release", "due", {"scope": hold.scope, "reason": hold.reason}))
+
+
+def malformed(tick: int, kind: str) -> Entry:
+    """Return the entry of a row of the queue that is no input of this epoch."""
+    return Entry(core=file_core(tick, "input", "rejected", {"code": "malformed", "kind": kind}))
 
 
 def nothing_to_do(tick: int, kind: str) -> Entry:

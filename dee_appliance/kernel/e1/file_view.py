@@ -18,6 +18,10 @@ class FileView(Frozen, frozen=True, kw_only=True):
     """Whether the named document is in the file."""
     sound: bool = True
     """Whether it is what it says it is, and can be kept."""
+    schema_known: bool = True
+    """Whether the plan document is of a schema that this epoch executes."""
+    epoch: int = 0
+    """The epoch that decides this input."""
     holds: tuple[Hold, ...] = ()
     incarnation: int = 0
     value: object = None
@@ -32,7 +36,9 @@ class FileView(Frozen, frozen=True, kw_only=True):
     """How many addresses the named version of the list has."""
 
 
-Change = Literal["", "plan", "policy", "pack", "retire", "fact", "list", "listed", "zones", "setting", "incarnation"]
+Change = Literal[
+    "", "plan", "policy", "pack", "retire", "fact", "list", "listed", "zones", "setting", "incarnation", "epoch"
+]
 
 
 class FileDecision(Frozen, frozen=True, kw_only=True):

@@ -241,6 +241,13 @@ class Arm(Payload, frozen=True, kw_only=True):
     actor: str = "operator"
 
 
+class EpochUse(Payload, frozen=True, kw_only=True):
+    """From the next input on this semantics epoch decides."""
+
+    epoch: Count
+    actor: str = "operator"
+
+
 ContactInput = ContactPut | ContactErase | ConsentSet | SuppressionSet | Enroll | Event | Verb | TaskDone | Answered
 FileInput = (
     Clock
@@ -256,6 +263,7 @@ FileInput = (
     | HoldSet
     | ConfigSet
     | Arm
+    | EpochUse
 )
 Input = ContactInput | FileInput
 
@@ -282,6 +290,7 @@ INPUTS: dict[str, type[Input]] = {
     "hold.set": HoldSet,
     "config.set": ConfigSet,
     "file.arm": Arm,
+    "epoch.use": EpochUse,
 }
 KIND_OF: dict[type[Input], str] = {struct: kind for kind, struct in INPUTS.items()}
 _DECODERS = {kind: msgspec.json.Decoder(struct) for kind, struct in INPUTS.items()}

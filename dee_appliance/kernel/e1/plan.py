@@ -22,6 +22,9 @@ DenyAction = Literal["fail", "end"]
 
 CALL_OUTCOMES: tuple[CallOutcome, ...] = ("answered", "voicemail", "declined", "no_answer", "busy", "failed")
 SEND_OUTCOMES: tuple[str, ...] = ("accepted", "rejected")
+PLAN_SCHEMAS = (1,)
+"""The schemas that this epoch executes: a plan means for ever what the number of its schema meant."""
+
 MAX_STEPS = 500
 MAX_VISITS = 1000
 
