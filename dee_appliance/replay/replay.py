@@ -181,9 +181,7 @@ def _opened(path: Path, options: Options) -> Iterator[Database]:
         with open_rows(path, out_of_time=options.out_of_time, scratch=options.scratch) as rows:
             yield rows
     else:
-        with open_evidence(
-            path, newer=True, out_of_time=options.out_of_time, scratch=options.scratch
-        ) as database:
+        with open_evidence(path, newer=True, out_of_time=options.out_of_time, scratch=options.scratch) as database:
             yield database
 
 
