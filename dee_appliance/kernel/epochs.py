@@ -30,12 +30,12 @@ from dee_appliance.kernel.e1.turn import Turn
 class Kernel(Protocol):
     """What an epoch must be able to do. A module with these functions is one."""
 
+    def __hash__(self) -> int:
+        """A kernel is itself and no other: what it has made of a document is kept by it."""
+
     @property
     def PLAN_SCHEMAS(self) -> tuple[int, ...]:  # noqa: N802 - a constant of the module
         """The plan schemas that it executes."""
-
-    def __hash__(self) -> int:
-        """An epoch is itself for as long as the process lives."""
 
     # ---- reading ----
 

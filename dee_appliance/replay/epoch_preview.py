@@ -7,10 +7,8 @@ recorded, so nothing after that place is claimed.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +16,7 @@ from msgspec.structs import replace
 
 from dee_appliance.errors import HostError
 from dee_appliance.kernel.e1.run import Given
+from dee_appliance.replay.course import scratch_for
 from dee_appliance.replay.reading import (
     Progress,
     last_input,
@@ -29,8 +28,7 @@ from dee_appliance.replay.reading import (
     read_given,
     read_inputs,
 )
-from dee_appliance.replay.replay import IN_MEMORY_BYTES
-from dee_appliance.store.database import Database, open_scratch
+from dee_appliance.store.database import Database
 from dee_appliance.store.header import size_or_zero
 from dee_appliance.store.journal import InputRow, Journal, JournalQueries, write_genesis
 from dee_appliance.store.queries import load_queries
@@ -85,7 +83,7 @@ class EpochPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 def preview_epoch(path: Path, epoch: int, *, progress: Progress | None = None) -> EpochPreview:
     """Decide the whole recorded past under another epoch and compare it run by run. Raises as `replay`."""
-    with open_evidence(path) as source, _scratch(size_or_zero(path)) as scratch:
+    with open_evidence(path) as source, scratch_for(size_or_zero(path), None) as scratch:
         stopped = _play(source, scratch, epoch, progress)
         recorded, other = _heads(source), _heads(scratch)
         changed = [run for run in (recorded | other) if recorded.get(run) != other.get(run)]
@@ -134,16 +132,6 @@ def _apply(journal: Journal, batch: list[InputRow]) -> str:
         except Exception as error:  # noqa: BLE001 - answers to what was never sent meet another past: whatever it says is told
             return f"it could not go on at input {row.seq}: {type(error).__name__}: {error}"
     return ""
-
-
-@contextmanager
-def _scratch(size: int) -> Iterator[Database]:
-    if size <= IN_MEMORY_BYTES:
-        with open_scratch() as database:
-            yield database
-        return
-    with TemporaryDirectory(prefix="dee-") as folder, open_scratch(Path(folder) / "preview.db") as database:
-        yield database
 
 
 class _Shell:

@@ -29,6 +29,7 @@ WITHOUT_FILE = {
     "plan check",
     "plan diff",
     "plan schema",
+    "plan test",
     "policy pack check",
     "policy pack diff",
     "template check",
