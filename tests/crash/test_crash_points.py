@@ -25,7 +25,7 @@ ROOT = HERE.parents[1]
 CONTACTS = 40
 SAMPLE = int(os.environ.get("DEE_CRASH_SAMPLE", "20"))
 """Deaths looked at in each test; the campaign looks at every one (0)."""
-HOW = ("kill", "power")
+HOW = ("kill", "coin")
 
 
 class Graveyard:
@@ -34,7 +34,7 @@ class Graveyard:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._kept = folder.with_name("kept")
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "crash_points.py")],
             stdin=subprocess.PIPE,
@@ -125,7 +125,7 @@ def check_to_the_end(graveyard: Graveyard) -> None:
 def test_nothing_leaves_before_the_commit_and_then_the_tip_are_on_the_disk(graveyard: Graveyard) -> None:
     """Looked at from inside the adapter, for every message: the WAL is synced, the mark committed, the tip written and synced."""
     make_file(graveyard.folder, contacts=3 * CONTACTS).arm()
-    result = graveyard.order("serve", how="power", strict=True)
+    result = graveyard.order("serve", how="coin", strict=True)
     assert result["passed"] == 3 * CONTACTS == len(sent(graveyard.path))
 
 
