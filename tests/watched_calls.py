@@ -91,7 +91,7 @@ class WatchedVFS(apsw.VFS):
         text = name.filename() if isinstance(name, apsw.URIFilename) else str(name or "")
         disk = _disk_of(text)
         if disk is None:
-            return apsw.VFSFile("unix", name, flags)
+            return PlainFile(name, flags)
         new = bool(flags[0] & apsw.SQLITE_OPEN_CREATE) and not os.path.lexists(text)
         fault = disk.meet("create" if new else "read", text)
         if fault is not None:
@@ -114,7 +114,21 @@ class WatchedVFS(apsw.VFS):
             disk.folder_synced(str(Path(name).parent))
 
 
-class WatchedFile(apsw.VFSFile):
+class PlainFile(apsw.VFSFile):
+    """One file of SQLite's that nobody watches."""
+
+    def __init__(self, name: Any, flags: list[int]) -> None:
+        super().__init__("unix", name, flags)
+
+    def xLock(self, level: int) -> None:  # noqa: N802 - its name
+        """Lock. A reader cannot, and SQLite asks it to try when it closes: through Python that must be "busy", not an error."""
+        try:
+            super().xLock(level)
+        except apsw.IOError as error:
+            raise apsw.BusyError from error
+
+
+class WatchedFile(PlainFile):
     """One file of SQLite's."""
 
     def __init__(self, disk: Disk, text: str, name: Any, flags: list[int]) -> None:
@@ -122,7 +136,7 @@ class WatchedFile(apsw.VFSFile):
         self._name = text
         # SQLite makes the name of a log or journal durable with its first sync.
         self._folder_too = bool(flags[0] & apsw.SQLITE_OPEN_CREATE and flags[0] & _FOLDER_SYNCED_WITH_FILE)
-        super().__init__("unix", name, flags)
+        super().__init__(name, flags)
 
     def _meet(self, kind: Kind) -> None:
         fault = self._disk.meet(kind, self._name)
@@ -162,13 +176,6 @@ class WatchedFile(apsw.VFSFile):
         if self._folder_too:
             self._disk.folder_synced(str(Path(self._name).parent))
             self._folder_too = False
-
-    def xLock(self, level: int) -> None:  # noqa: N802 - its name
-        """Lock. A reader cannot, and SQLite asks it to try when it closes: through Python that must be "busy", not an error."""
-        try:
-            super().xLock(level)
-        except apsw.IOError as error:
-            raise apsw.BusyError from error
 
     def xTruncate(self, size: int) -> None:  # noqa: N802 - its name
         """Cut."""

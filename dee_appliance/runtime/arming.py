@@ -9,7 +9,7 @@ from dee_appliance.errors import EvidenceError, HostError, Refused
 from dee_appliance.kernel.e1.input import Arm, encode_input
 from dee_appliance.runtime.appliance import OPENING_TRIES, OPENING_WAIT_S, open_appliance
 from dee_appliance.runtime.clock import WallClock
-from dee_appliance.runtime.commands import apply_now
+from dee_appliance.runtime.commands import admit_waiting, apply_now
 from dee_appliance.runtime.config import channel_configs, config_path, read_config
 from dee_appliance.runtime.reading import open_view
 from dee_appliance.store.inbox import InboxRow
@@ -46,19 +46,21 @@ def arm(
                 hint="find the newer file, or type `dee arm --accept-loss`",
             )
         _require_own_sender(path, view)
-        incarnation = view.incarnation + 1
-    row = InboxRow(
-        source="operator",
-        received=(clock or WallClock()).now(),
-        kind="file.arm",
-        payload=encode_input(Arm(incarnation=incarnation, actor=actor)),
-    )
     # Whoever holds the tip is the one sender of this lineage: no loop can run the armed file meanwhile, wherever it lies.
     with states.open_tip(view.lineage) as tip:
         _require_no_loop(path)
         # Until the new record is written nothing is armed: an old record names the old incarnation.
         states.disarm(view.lineage)
         with open_appliance(path, "dee arm", clock=clock, state_dir=states) as appliance:
+            # An arming that died may have left its own request behind, which counts as well.
+            admit_waiting(appliance)
+            incarnation = appliance.incarnation + 1
+            row = InboxRow(
+                source="operator",
+                received=appliance.clock.now(),
+                kind="file.arm",
+                payload=encode_input(Arm(incarnation=incarnation, actor=actor)),
+            )
             (reply,) = apply_now(appliance, [row])
             if reply.outcome != "done":
                 raise Refused("the file could not be armed", where=str(path), hint="try again")

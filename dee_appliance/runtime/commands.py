@@ -83,6 +83,13 @@ def apply_now(appliance: Appliance, rows: Sequence[InboxRow]) -> list[Reply]:
     return _admit_up_to(appliance, _append(appliance, rows))
 
 
+def admit_waiting(appliance: Appliance) -> None:
+    """Admit everything that waits: for a command whose request depends on what the file says then."""
+    _append(appliance, ())
+    while _admit_chunk(appliance):
+        pass
+
+
 def submit_many(
     path: Path,
     rows: Iterable[InboxRow],

@@ -32,20 +32,24 @@ REST_S = 0.03
 class Actor:
     """One process that uses the file."""
 
-    def __init__(self, path: Path, acknowledged: Path, seed: int) -> None:
+    def __init__(self, path: Path, acknowledged: Path, seed: int, engine: Engine | None = None) -> None:
         self._path = path
-        self._engine = Engine(path, actor="actor")
+        self._engine = engine or Engine(path, actor="actor")
         self._random = random.Random(seed)
         self._log = os.open(acknowledged, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._mark = f"{os.getpid()}-{seed}"
         self._count = 0
+
+    def close(self) -> None:
+        """Go away."""
+        os.close(self._log)
 
     def step(self) -> None:
         """Do one thing."""
         self._count += 1
         choice = self._random.random()
         if choice < 0.45:
-            self._webhook()
+            self.webhook()
         elif choice < 0.65:
             self._enroll()
         elif choice < 0.75:
@@ -70,7 +74,7 @@ class Actor:
         for inbox in what.queued:
             self._acknowledge("inbox", inbox)
 
-    def _webhook(self) -> None:
+    def webhook(self) -> None:
         """As a web server would: rows appended, and acknowledged when they are durable. Sometimes delivered twice."""
         contacts = self._contacts()
         tokens = [f"{self._mark}-{self._count}-{number}" for number in range(self._random.randint(1, 5))]

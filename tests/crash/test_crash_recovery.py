@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running_files import holds, make_file, marks, statuses
+from running_files import holds, make_file, marks, statuses, why_disarmed
 
 from dee_appliance import Engine
 from dee_appliance.errors import HostError
+from dee_appliance.kernel.e1.input import Arm, encode_input
 from dee_appliance.runtime.appliance import open_appliance
 from dee_appliance.runtime.clock import WallClock
 from dee_appliance.runtime.loop import LoopLimits
-from dee_appliance.store.inbox import InboxRow, InboxWriter, staged_jobs
+from dee_appliance.store.inbox import InboxRow, InboxWriter, append_inbox, staged_jobs
 from dee_appliance.store.state_dir import StateDir
 
 DAY_S = 86_400
@@ -100,3 +101,10 @@ def test_no_more_is_on_its_way_than_the_channel_has_places(engine: Engine) -> No
         for _ in range(20):
             loop.turn()
         assert marks(engine) == {"DISPATCHING": 7}
+
+
+def test_an_arming_that_died_before_its_request_was_admitted_does_not_spoil_the_next_one(engine: Engine) -> None:
+    request = encode_input(Arm(incarnation=2, actor="somebody who died"))
+    append_inbox(engine.path, [InboxRow(source="operator", received=engine.now(), kind="file.arm", payload=request)])
+    assert engine.arm() == 3
+    assert why_disarmed(engine.path) == ""
