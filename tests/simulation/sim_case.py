@@ -24,7 +24,7 @@ OPERATORS = {
 }  # fmt: skip
 MACHINE = {"restart": 3, "second loop": 2, "copy": 2, "older backup": 1, "moved": 1, "reader": 1}
 FAULTS = {
-    "kill": 8, "kill while idle": 2, "kill while sending": 4, "power cut": 8, "kill and power cut": 3, "disk full": 3, "i/o error": 5,
+    "kill": 8, "kill while idle": 2, "kill while sending": 8, "power cut": 8, "kill and power cut": 3, "disk full": 3, "i/o error": 5,
     "clock jumps": 2, "suspend": 2, "outage": 1, "provider down": 3, "others die": 4,
 }  # fmt: skip
 
@@ -71,7 +71,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 def draw(seed: int, days: int = DAYS) -> Case:
     """Draw the case of a seed."""
     rng = random.Random(f"case {seed}")
-    storm = rng.choice((0.0, 0.1, 0.4, 0.4, 1.0, 2.5))
+    storm = rng.choice((0.0, 0.2, 0.6, 1.0, 1.5, 3.0))
     life = rng.choice((0.3, 1.0, 3.0))
     kinds: list[str] = []
     for table, rate in ((PEOPLE, life), (OPERATORS, life * 0.6), (MACHINE, 0.15), (FAULTS, storm * 0.5)):

@@ -186,7 +186,7 @@ class Machine:
         try:
             world.engine_for(path).serve(until_idle=True)
             world.tally["copy served"] += 1
-        except EvidenceError:
+        except (EvidenceError, HostError):
             world.tally["copy refused"] += 1
         finally:
             world.appliance, world.copying = appliance, False
@@ -223,7 +223,7 @@ class Machine:
                     else:
                         serve(appliance, until_idle=True)
                         world.tally["older backup served"] += 1
-            except EvidenceError:
+            except (EvidenceError, HostError):
                 world.tally["older backup refused"] += 1
             finally:
                 world.appliance, world.copying = None, False
