@@ -91,7 +91,7 @@ class Machine:
         )
         disk.fail(fault)
         disk.at_first_fault = world.met_a_fault
-        world.at(world.now_ms + dice.randrange(MINUTE_MS, 8 * HOUR_MS), lambda: self._heals(fault))
+        world.at(world.now_ms + dice.randrange(HOUR_MS, 2 * DAY_MS), lambda: self._heals(fault))
 
     def _heals(self, fault: Fault) -> None:
         world = self._world
@@ -110,12 +110,10 @@ class Machine:
 
     def _outage(self, dice: random.Random) -> None:
         """The service is stopped, and started again much later."""
-        self._world.stopping = True
-        self._world.down_until_ms = self._world.now_ms + dice.choice((HOUR_MS, DAY_MS, 4 * DAY_MS))
+        self._down_for(dice.choice((HOUR_MS, DAY_MS, 4 * DAY_MS)))
 
     def _restart(self, dice: random.Random) -> None:
-        self._world.stopping = True
-        self._world.down_until_ms = self._world.now_ms + dice.randrange(1_000, 60_000)
+        self._down_for(dice.randrange(1_000, 60_000))
 
     def _provider_down(self, dice: random.Random) -> None:
         self._world.provider.down_until_ms = self._world.now_ms + dice.choice((MINUTE_MS, HOUR_MS, DAY_MS))
@@ -162,7 +160,7 @@ class Machine:
         return True
 
     def _copy(self, dice: random.Random) -> None:
-        """Somebody copies the file, or takes a snapshot, and serves the copy for a while."""
+        """Somebody copies the file, or takes a snapshot, and serves the copy for a while, beside the service or while it is down."""
         world = self._world
         self._copies += 1
         copy = world.folder / f"copy-{self._copies}" / "dee.db"
@@ -177,14 +175,26 @@ class Machine:
         for end in FAMILY:
             if (source := copy.with_name(copy.name + end)).exists():
                 shutil.copyfile(source, served.with_name(served.name + end))
-        self._served(served)
+        if dice.random() < 0.5:
+            self._served(served)
+        else:
+            self._down_for(60_000)
+            world.at(world.now_ms + 1_000, lambda: world.somebody("serve a copy", lambda: self._served(served)))
+
+    def _down_for(self, while_ms: int) -> None:
+        self._world.stopping = True
+        self._world.down_until_ms = self._world.now_ms + while_ms
 
     def _served(self, path: Path) -> None:
-        """Run a file from which nothing may leave."""
+        """Run a file from which nothing may leave, although there is something to send."""
         world = self._world
         appliance, world.copying = world.appliance, True
         try:
-            world.engine_for(path).serve(until_idle=True)
+            engine = world.engine_for(path, aside=True)
+            with engine.view() as view:
+                contacts = view.contact_ids()
+            engine.enroll("plan0", contacts)
+            engine.serve(until_idle=True)
             world.tally["copy served"] += 1
         except (EvidenceError, HostError):
             world.tally["copy refused"] += 1
@@ -196,7 +206,7 @@ class Machine:
         world = self._world
         if self._backup is None:
             self._copy(dice)
-        world.stopping = True
+        self._down_for(60_000)
         world.at(world.now_ms + 1_000, self._put_back_and_forth)
 
     def _put_back_and_forth(self) -> None:
@@ -236,6 +246,10 @@ class Machine:
         """Somebody arms the file again, as after a move."""
         del dice
         world = self._world
-        if world.appliance is None:
-            world.engine.arm()
-            world.tally["armed again"] += 1
+        self._down_for(60_000)
+        world.at(world.now_ms + 1_000, lambda: world.somebody("arm", self._arm))
+
+    def _arm(self) -> None:
+        if self._world.appliance is None:
+            self._world.engine.arm()
+            self._world.tally["armed again"] += 1

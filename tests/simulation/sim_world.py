@@ -123,10 +123,10 @@ class World:
         self.ends_ms: int | None = None
         self.resends: Counter[str] = Counter()
 
-    def engine_for(self, path: Path) -> WatchedEngine:
-        """Return the public API for somebody beside the loop, who does not wait for it."""
+    def engine_for(self, path: Path, *, aside: bool = False) -> WatchedEngine:
+        """Return the public API for somebody beside the loop, who does not wait for it. `aside`: of another file."""
         engine = WatchedEngine(path, clock=WorldClock(self, waits=False), state_dir=self.state)
-        engine.acknowledged = self.acknowledged
+        engine.acknowledged = Acknowledged() if aside else self.acknowledged
         return engine
 
     # -- the story --
@@ -242,11 +242,15 @@ class World:
 
     def failed(self, error: DeeError) -> None:
         """The service has ended itself."""
-        if self.disk.faults_met == 0:
+        if not self._excused():
             self.broken("it runs", f"the service refuses without a reason: {type(error).__name__} {error}")
         self.tally["ended by a storage error"] += 1
         self.say(f"the service ends itself: {error.what}")
         self._pause(600_000)
+
+    def _excused(self) -> bool:
+        """Whether the disk has failed, so that nobody need succeed."""
+        return self.faulty_life or (self.disk.fault is not None and self.disk.faults_met > 0)
 
     def _pause(self, longest_ms: int) -> None:
         self.down_until_ms = max(self.down_until_ms, self.now_ms + self.rng.randrange(1_000, longest_ms))
@@ -293,7 +297,7 @@ class World:
             self.say(f"refused: {error.what}")
             return True
         except DeeError as error:
-            if self.disk.faults_met == 0:
+            if not self._excused():
                 self.broken("it runs", f"{what} fails without a reason: {type(error).__name__} {error}")
             self.tally["storage error of somebody else"] += 1
             self.say(f"failed: {error.what}")
