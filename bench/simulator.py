@@ -126,7 +126,9 @@ def show(
         "stories with a fault": failures,
         "seconds": round(took_s),
     }
-    print(f"\nsimulator, seeds {options.first} to {options.first + options.seeds - 1}, {options.days} days each and a calm end")
+    print(
+        f"\nsimulator, seeds {options.first} to {options.first + options.seeds - 1}, {options.days} days each and a calm end"
+    )
     for name, figure in figures.items():
         print(f"{name:40}{figure:>14,}")
     print("\ninvariant                                        checked")
@@ -138,7 +140,9 @@ def show(
 
 def main() -> None:
     """Read the command line and go."""
-    parser = argparse.ArgumentParser(description="Simulate whole appliances, and check every invariant after each step.")
+    parser = argparse.ArgumentParser(
+        description="Simulate whole appliances, and check every invariant after each step."
+    )
     parser.add_argument("--seeds", type=int, default=100, help="how many stories")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1, help="stories at the same time")

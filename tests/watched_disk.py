@@ -361,7 +361,10 @@ def _not_covered(old: _Write, new: _Write) -> list[_Write]:
     if new.data is None:
         first, last = new.offset, max(end, new.offset)
     else:
-        first, last = new.offset // MEMORY_PAGE * MEMORY_PAGE, -(-(new.offset + len(new.data)) // MEMORY_PAGE) * MEMORY_PAGE
+        first, last = (
+            new.offset // MEMORY_PAGE * MEMORY_PAGE,
+            -(-(new.offset + len(new.data)) // MEMORY_PAGE) * MEMORY_PAGE,
+        )
     pieces = [(begin, min(end, first)), (max(begin, last), end)]
     return [
         _Write(old.serial, a, old.data[a - begin : b - begin], old.before[a - begin : b - begin], old.size_before)

@@ -92,7 +92,7 @@ class Appliance:
         self.dispatcher: Dispatcher | None = None
         self.database = open_writer(path)
         try:
-            # A process that was killed in a commit may have left it written and not synced: it must not be relied on before it is.
+            # Who was killed in a commit may have left it written and not synced: it is not relied on before it is.
             self.database.checkpoint_truncate()
             self.journal = Journal(self.database, NoShell())
             self.simulated = rehearsal is not None or self.journal.genesis.clock == "simulated"

@@ -158,7 +158,9 @@ class Acts:
     def release_all(self) -> None:
         """Let go of everything that a person, or a doubt about the time, has halted."""
         with self._engine.view() as view:
-            scopes = sorted({hold.scope for hold in view.state.holds if hold.reason in ("halt", "clock_jumped", "long_outage")})
+            scopes = sorted(
+                {hold.scope for hold in view.state.holds if hold.reason in ("halt", "clock_jumped", "long_outage")}
+            )
         for scope in scopes:
             self._engine.release(scope)
 
@@ -177,16 +179,17 @@ class Acts:
 
     def _task(self, dice: random.Random) -> None:
         with self._engine.view() as view:
-            rows = view.database.execute("SELECT run FROM run WHERE body LIKE '%\"block\":\"task\"%' ORDER BY run_no")
+            rows = view.database.execute('SELECT run FROM run WHERE body LIKE \'%"block":"task"%\' ORDER BY run_no')
         if rows:
             self._engine.finish_task(dice.choice(rows)[0], dice.choice(("yes", "no")))
 
     def _unknown(self) -> list[tuple[str, str, int]]:
         """Runs whose send has an unknown outcome, with its key and attempt."""
         with self._engine.view() as view:
-            return view.database.execute(
+            found: list[tuple[str, str, int]] = view.database.execute(
                 "SELECT run, send_key, attempt FROM attempt JOIN run USING (run_no) WHERE state = 'UNKNOWN' ORDER BY attempt_no"
             )
+        return found
 
     def _resolve(self, dice: random.Random) -> None:
         """Ask the provider, and say what is true; or give it up."""

@@ -24,8 +24,8 @@ OPERATORS = {
 }  # fmt: skip
 MACHINE = {"restart": 3, "second loop": 2, "copy": 2, "older backup": 1, "moved": 1, "reader": 1}
 FAULTS = {
-    "kill": 8, "kill while idle": 2, "kill while sending": 8, "power cut": 8, "kill and power cut": 3, "disk full": 5, "i/o error": 8,
-    "clock jumps": 2, "suspend": 2, "outage": 2, "provider down": 3, "others die": 4,
+    "kill": 8, "kill while idle": 2, "kill while sending": 8, "power cut": 8, "kill and power cut": 3, "disk full": 5,
+    "i/o error": 8, "clock jumps": 2, "suspend": 2, "outage": 2, "provider down": 3, "others die": 4,
 }  # fmt: skip
 
 

@@ -33,7 +33,9 @@ PLACES = (
 MAPPING = ("attribute.vip=vip:bool", "attribute.tier=tier:enum", "attribute.balance=balance:int")
 COLUMNS = "key,email,phone,name,country,timezone,vip,tier,balance"
 PACKS = ("p1", "p2")
-MAIL = "Subject: About {{ contact.full_name }}\n\nHello {{ contact.full_name }}, to hear no more: {{ unsubscribe_link }}\n"
+MAIL = (
+    "Subject: About {{ contact.full_name }}\n\nHello {{ contact.full_name }}, to hear no more: {{ unsubscribe_link }}\n"
+)
 TEXT = "Hello {{ contact.full_name }}. Reply STOP to stop."
 SCRIPT = """max_duration_s = 150
 [[answered]]
@@ -66,7 +68,7 @@ def row_of(person: int, *, moved: int = 0) -> str:
 
 def dates_of(world: World) -> list[str]:
     """Dates at which rules begin or end."""
-    return [gate_documents.DAY_S and _date(world.start // 86_400 + offset) for offset in (2, 5, 9, 14)]
+    return [_date(world.start // 86_400 + offset) for offset in (2, 5, 9, 14)]
 
 
 def _date(day: int) -> str:
@@ -130,9 +132,7 @@ def use_pack(world: World, dice: random.Random) -> None:
 @cache
 def _shifted(shift_s: int) -> tuple[str, str]:
     whole = msgspec.convert(compile_zone_table(), ZoneDocument)
-    functions = tuple(
-        tuple((start, offset + shift_s) for start, offset in one) for one in whole.functions
-    )
+    functions = tuple(tuple((start, offset + shift_s) for start, offset in one) for one in whole.functions)
     body = canonical(replace(whole, functions=functions))
     return document_digest("zones", body), body.decode()
 

@@ -1,13 +1,13 @@
-"""What happens to the machine of a simulated appliance: deaths, full disks, clocks, second processes, copies and older backups."""
+"""What happens to the machine of an appliance: deaths, full disks, clocks, second processes, copies and older backups."""
 
 from __future__ import annotations
 
 import random  # noqa: TID251 - each act has dice of its own
 import shutil
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from watched_disk import LOSSES, Died, Fault, Loss
+from watched_disk import LOSSES, Fault, Kind, Loss
 
 from dee_appliance.errors import DeeError, EvidenceError, HostError
 from dee_appliance.runtime.appliance import open_appliance
@@ -41,7 +41,9 @@ class Machine:
             "reader": self._reader,
             "kill": lambda one: self._die(one, None),
             "kill while idle": lambda _: self._die_at("idle", None),
-            "kill while sending": lambda one: self._die_at(one.choice(("poll", "submit")), one.choice((None, None, "coin"))),
+            "kill while sending": lambda one: self._die_at(
+                one.choice(("poll", "submit")), one.choice((None, None, "coin"))
+            ),
             "power cut": lambda one: self._die(one, one.choice(LOSSES)),
             "kill and power cut": self._kill_and_cut,
             "disk full": lambda one: self._fails(one, "full"),
@@ -75,16 +77,16 @@ class Machine:
         acts = dice.randrange(1, 40)
         world.at(world.now_ms + dice.randrange(1_000, 20 * MINUTE_MS), lambda: world.die_soon(acts, loss))
 
-    def _fails(self, dice: random.Random, error: str) -> None:
+    def _fails(self, dice: random.Random, error: Literal["full", "io"]) -> None:
         """The disk is full for a while, or an act fails once, or from now on."""
         world, disk = self._world, self._world.disk
-        kinds = dice.choice((("write",), ("sync",), ("write", "sync", "create"), ("truncate",), ("create", "rename", "link")))
-        if error == "full":
-            kinds = dice.choice((("write",), ("write", "create"), ("create",)))
+        kinds: tuple[tuple[Kind, ...], ...] = (("write",), ("write", "create"), ("create",))
+        if error == "io":
+            kinds = (("write",), ("sync",), ("write", "sync", "create"), ("truncate",), ("create", "rename", "link"))
         count = dice.choice((1, 2, None))
         fault = Fault(
-            kinds=kinds,  # type: ignore[arg-type]
-            error=error,  # type: ignore[arg-type]
+            kinds=dice.choice(kinds),
+            error=error,
             first=dice.choice((1, 1, 2, 4, 9)),
             count=count,
             short=dice.random() < 0.5,
@@ -140,10 +142,7 @@ class Machine:
         del dice
         world = self._world
         if world.disk.fault is None:
-            try:
-                verified = world.engine.verify()
-            except Died:
-                raise
+            verified = world.engine.verify()
             if not verified.ok:
                 world.broken("verify", str(verified.findings[:2]))
 
@@ -160,7 +159,7 @@ class Machine:
         return True
 
     def _copy(self, dice: random.Random) -> None:
-        """Somebody copies the file, or takes a snapshot, and serves the copy for a while, beside the service or while it is down."""
+        """Somebody copies the file, or takes a snapshot, and serves the copy, beside the service or while it is down."""
         world = self._world
         self._copies += 1
         copy = world.folder / f"copy-{self._copies}" / "dee.db"
@@ -202,7 +201,7 @@ class Machine:
             world.appliance, world.copying = appliance, False
 
     def _older_backup(self, dice: random.Random) -> None:
-        """While the service is down somebody puts an older backup in the place of the file, finds it refused, and puts it back."""
+        """While the service is down somebody puts an older backup in place, finds it refused, and puts the file back."""
         world = self._world
         if self._backup is None:
             self._copy(dice)
@@ -226,7 +225,9 @@ class Machine:
                     shutil.copyfile(source, world.path.with_name(world.path.name + end))
             world.copying = True
             try:
-                with open_appliance(world.path, "dee serve", clock=world.loop_clock, state_dir=world.state) as appliance:
+                with open_appliance(
+                    world.path, "dee serve", clock=world.loop_clock, state_dir=world.state
+                ) as appliance:
                     world.appliance = appliance
                     if appliance.check_tip().__class__.__name__ == "TipAgrees":
                         world.tally["backup is current"] += 1

@@ -1,7 +1,7 @@
 """Simulated providers: one for all channels, which takes time, refuses, goes silent, and outlives every death of the appliance.
 
-What it does with an attempt is a function of seed, send key and attempt. It keeps a ledger of what it has taken; a message that was
-on the wire when the appliance died has arrived or has not, and that is decided at once.
+What it does with an attempt is a function of seed, send key and attempt. It keeps a ledger of what it has taken; a message
+that was on the wire when the appliance died has arrived or has not, and that is decided at once.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Simulated recipients: what they do about a message, as webhooks that come late, twice, and in any order.
 
-A function of seed, send key and attempt. A webhook is delivered through the public API by a process of its own; when that dies, or
-cannot write, the provider delivers it again.
+A function of seed, send key and attempt. A webhook is delivered through the public API by a process of its own; when that dies,
+or cannot write, the provider delivers it again.
 """
 
 from __future__ import annotations
 
 import random  # noqa: TID251 - drawn from the seed
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -64,7 +65,9 @@ class Recipients:
         else:
             talks = world.temper.talks
             table = EMAIL if taken.channel == "email" else SMS
-            told = [(name, kind, spread) for name, kind, spread, share in table if dice.randrange(8_000) < share * talks]
+            told = [
+                (name, kind, spread) for name, kind, spread, share in table if dice.randrange(8_000) < share * talks
+            ]
         for number, (name, kind, spread) in enumerate(told):
             text = dice.choice(WORDS) if name == "sms.replied" and dice.random() < 0.5 else ""
             token = f"{taken.send_key[:12]}-{taken.attempt}-{number}"
@@ -72,7 +75,7 @@ class Recipients:
             delay = dice.randrange(1_000, spread)
             for _ in range(1 + (dice.randrange(100) < world.temper.repeats)):
                 late = dice.randrange(3 * DAY_MS) if dice.randrange(100) < world.temper.repeats // 4 else 0
-                world.at(world.now_ms + delay + late, lambda hook=hook: self.deliver(hook))
+                world.at(world.now_ms + delay + late, partial(self.deliver, hook))
                 delay += dice.randrange(HOUR_MS)
 
     def deliver(self, hook: Webhook) -> None:
@@ -84,9 +87,7 @@ class Recipients:
 
     def _tell(self, hook: Webhook) -> None:
         world = self._world
-        world.engine.add_event(
-            hook.name, send_key=hook.send_key, kind=hook.kind, text=hook.text, dedupe=hook.token
-        )
+        world.engine.add_event(hook.name, send_key=hook.send_key, kind=hook.kind, text=hook.text, dedupe=hook.token)
         if hook.token in world.acknowledged.tokens:
             world.tally["webhook repeated"] += 1
             return  # a repetition says nothing new

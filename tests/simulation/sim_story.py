@@ -1,7 +1,7 @@
-"""One story of the simulator: a file is made and armed, things happen to it for weeks, then everybody is kind, and all must come out.
+"""One story of the simulator: a file is made and armed, things happen to it for weeks, then everybody is kind.
 
-At the end nothing is broken any more: the disk is well, the clock right, the provider willing, people have released and resumed. Then
-each run has to end, or to say why it does not; and the file is verified, replayed and compared.
+At the end nothing is broken any more: the disk is well, the clock right, the provider willing, people have released and resumed.
+Then each run has to end, or to say why it does not; and the file is verified, replayed and compared.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import random  # noqa: TID251 - drawn from the seed
 import tempfile
 import traceback
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -67,7 +68,7 @@ def tell(case: Case, *, verbose: bool = False) -> Told:
 
 
 def _in_memory() -> str | None:
-    memory = Path("/dev/shm")  # noqa: S108 - a folder in memory, where there is one
+    memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() else None
 
 
@@ -76,7 +77,7 @@ def _tell(world: World) -> None:
     _begin(world, acts)
     for one in world.case.happenings:
         if one.at_ms < world.case.until * DAY_MS:
-            world.at(one.at_ms, lambda one=one: _happen(world, acts, machine, one))
+            world.at(one.at_ms, partial(_happen, world, acts, machine, one))
     _run(world, world.case.until * DAY_MS)
     _settle(world, acts)
     _end(world)
@@ -91,7 +92,7 @@ def _begin(world: World, acts: Acts) -> None:
         acts.publish(name, dice)
     acts.bring(world.case.people)
     world.engine.arm()
-    world._look()
+    world.look()
 
 
 def _happen(world: World, acts: Acts, machine: Machine, one: Happening, attempt: int = 1) -> None:
@@ -170,7 +171,9 @@ def _stuck(world: World, database: Database) -> list[str]:
     if database.execute("SELECT id FROM inbox WHERE ready > 0 ORDER BY id"):
         found.append("rows of the inbox were never admitted")
     now = world.loop_clock.now()
-    for run, due in database.execute("SELECT run, due FROM timer JOIN run USING (run_no) WHERE due <= ? ORDER BY run", (now - 60,)):
+    for run, due in database.execute(
+        "SELECT run, due FROM timer JOIN run USING (run_no) WHERE due <= ? ORDER BY run", (now - 60,)
+    ):
         found.append(f"{run} should have woken at {due}, it is {now}")
     for key, attempt in database.execute(
         "SELECT send_key, attempt FROM attempt WHERE state = 'DISPATCHING' ORDER BY attempt_no"
@@ -192,11 +195,21 @@ def _unaccounted(world: World, database: Database) -> list[str]:
     for key, attempt, mark in database.execute("SELECT send_key, attempt, mark FROM ledger ORDER BY attempt_no, mark"):
         marks.setdefault((key, attempt), set()).add(mark)
     taken = world.provider.attempts
-    found = [f"{key} is accepted, and the provider has never seen it" for key in marks if "ACCEPTED" in marks[key] and key not in taken]
+    found = [
+        f"{key} is accepted, and the provider has never seen it"
+        for key in marks
+        if "ACCEPTED" in marks[key] and key not in taken
+    ]
     found += [f"{key} was taken, and is not marked" for key in sorted(taken) if key not in marks]
     certain = {"REJECTED", "NOT_SENT"}
-    found += [f"{key} was taken, and is recorded as not sent" for key in sorted(taken) if marks.get(key, set()) & certain]
-    found += [f"{key} has no outcome" for key in sorted(marks) if marks[key] == {"DISPATCHING"} and not _ongoing(database, key)]
+    found += [
+        f"{key} was taken, and is recorded as not sent" for key in sorted(taken) if marks.get(key, set()) & certain
+    ]
+    found += [
+        f"{key} has no outcome"
+        for key in sorted(marks)
+        if marks[key] == {"DISPATCHING"} and not _ongoing(database, key)
+    ]
     for key, count in sorted(Counter(one.send_key for one in world.provider.taken).items()):
         if count > 1 + world.resent(key):
             found.append(f"{key} was taken {count} times")

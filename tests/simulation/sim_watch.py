@@ -18,7 +18,7 @@ from gate_books import About
 from kernel_invariants import faults_of_file
 from replayed_files import Recorded
 
-from dee_appliance.kernel.e1.encoding import core_hash, canonical
+from dee_appliance.kernel.e1.encoding import canonical, core_hash
 from dee_appliance.replay.compare_state import compare_tables
 from dee_appliance.runtime.shell import LiveShell
 from dee_appliance.store.database import open_scratch
@@ -99,10 +99,10 @@ class Watch:
             by_input.setdefault(entry["input"]["seq"], []).append(entry)
         self._fed(database, inputs, entries, by_input)
         for fault in world.acknowledged.faults(database):
-            self._must(False, "acknowledged is durable", fault)  # noqa: FBT003 - a fault is one
+            self._must(False, "acknowledged is durable", fault)
         self.checks["acknowledged is durable"] += 1
 
-    def _must(self, holds: bool, invariant: str, what: str) -> None:  # noqa: FBT001 - it reads as a sentence
+    def _must(self, holds: bool, invariant: str, what: str) -> None:
         self.checks[invariant] += 1
         if not holds:
             self._world.broken(invariant, what)
@@ -219,7 +219,9 @@ class Watch:
             return
         found = compare_tables(self._scratch, database)
         self._must(not found, "state", "; ".join(map(str, found)))
-        runs, enrolled = database.execute("SELECT (SELECT count(*) FROM run), coalesce(sum(ordinal), 0) FROM enrolment")[0]
+        runs, enrolled = database.execute(
+            "SELECT (SELECT count(*) FROM run), coalesce(sum(ordinal), 0) FROM enrolment"
+        )[0]
         self._must(runs == enrolled == len(self.auditor.runs), "conservation", f"{enrolled} enrolled, {runs} runs")
         faults = list(faults_of_file(self._journal))
         self._must(not faults, "state explains itself", "; ".join(faults))
@@ -231,7 +233,7 @@ class Watch:
             payload = msgspec.json.decode(row.payload)
             self.auditor.step(row.kind, payload, row.tick, entries, self._about.pop(row.seq, None))
         except (AssertionError, KeyError, StopIteration, IndexError) as error:
-            self._must(False, "books", f"input {row.seq} {row.kind}: {error!r}")  # noqa: FBT003
+            self._must(False, "books", f"input {row.seq} {row.kind}: {error!r}")
         self._must(not self.auditor.faults, "verdicts", "; ".join(self.auditor.faults[:3]))
 
     def _document(self, digest: str) -> dict[str, Any]:
@@ -240,9 +242,7 @@ class Watch:
             row = self._source.one("SELECT kind, body FROM document WHERE digest = ?", (digest,))
             assert row is not None
             zones = row[0] == "zones"
-            self._documents[digest] = (
-                {"shift_s": self.shifts.get(digest, 0)} if zones else msgspec.json.decode(row[1])
-            )
+            self._documents[digest] = {"shift_s": self.shifts.get(digest, 0)} if zones else msgspec.json.decode(row[1])
         found: dict[str, Any] = self._documents[digest]
         return found
 
@@ -264,7 +264,7 @@ class Watch:
                 watch._about[row.seq] = _about(journal, msgspec.json.decode(row.payload).get("send_key", ""))
             return apply(journal, row)
 
-        LiveShell.give, Journal.apply = giving, applying  # type: ignore[method-assign]
+        LiveShell.give, Journal.apply = giving, applying  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:

@@ -1,8 +1,8 @@
 """The world of one simulated appliance: its time, its machine, and everybody in it. One process, one thread, one seed.
 
-The real service runs in here: `serve` opens the file, its loop turns, and whenever it looks whether it shall stop, the world looks
-at what it has done (sim_watch) and lets happen what is due; whenever it waits, time jumps to the next thing that comes. What kills
-the appliance raises `Died` from an act on the watched disk, from a wait, or from the wire.
+The real service runs in here: `serve` opens the file, its loop turns, and whenever it looks whether it shall stop, the world
+looks at what it has done (sim_watch) and lets happen what is due; when it waits, time jumps to the next thing that comes. What
+kills the appliance raises `Died` from an act on the watched disk, from a wait, or from the wire.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ TURN_MS = 100
 LONGEST_JUMP_MS = 6 * 3_600_000
 
 
-class Broken(BaseException):  # noqa: N818 - it ends the story, and nothing of the product may catch it
-    """An invariant does not hold."""
+class Broken(BaseException):
+    """An invariant does not hold. It ends the story, and nothing of the product may catch it."""
 
     def __init__(self, invariant: str, what: str) -> None:
         super().__init__(f"{invariant}: {what}")
@@ -117,7 +117,7 @@ class World:
         self.quiet = 0
         self.faulty_life = False
         self.acting = False
-        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
+        self._agenda: list[tuple[int, int, Callable[[], object]]] = []
         self._order = 0
         self._seen_seq = -1
         self.ends_ms: int | None = None
@@ -146,7 +146,7 @@ class World:
 
     # -- time --
 
-    def at(self, at_ms: int, action: Callable[[], None]) -> None:
+    def at(self, at_ms: int, action: Callable[[], object]) -> None:
         """Let something happen then."""
         self._order += 1
         heapq.heappush(self._agenda, (max(at_ms, self.now_ms), self._order, action))
@@ -305,12 +305,17 @@ class World:
         finally:
             self.acting = False
         if not held:
-            self._look()
+            self.look()
         return True
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Look at the file while no service has it; the disk does not fail whoever only looks."""
+        disk = self.disk
+        fault, at = disk.fault, disk.at
+        disk.fault, disk.at = None, 0
         with open_reader(self.path) as database:
             self.watch.look(database)
+        disk.fault, disk.at = fault, at
 
     def _bury_one(self, connections: set[Any], descriptors: dict[int, Any]) -> None:
         """Only who acted has died: let go of what it had open."""
@@ -365,11 +370,11 @@ class World:
 @contextmanager
 def simulated(world: World) -> Iterator[World]:
     """Put the world around the program: chance, adapters, the disk, and patience."""
-    urandom, sandbox, settle = os.urandom, ADAPTERS["sandbox"], service.settle_memory
+    urandom, sandbox, settle = os.urandom, ADAPTERS["sandbox"], service.settle_memory  # noqa: TID251 - see below
     patience, attempts, quiet = commands.PATIENCE_S, lock._ATTEMPTS, service.IDLE_CHECKPOINT_TURNS
     drawn = random.Random(f"urandom {world.case.seed}")
     world.home.mkdir(parents=True)
-    os.urandom = drawn.randbytes
+    os.urandom = drawn.randbytes  # noqa: TID251 - what the program draws follows from the seed as well
     ADAPTERS["sandbox"] = lambda channel, _config: SimulatedAdapter(world, channel)
     service.settle_memory = lambda: None
     commands.PATIENCE_S, lock._ATTEMPTS, service.IDLE_CHECKPOINT_TURNS = 0, 1, QUIET_TURNS - 2
@@ -378,5 +383,5 @@ def simulated(world: World) -> Iterator[World]:
             yield world
     finally:
         world.disk.release()
-        os.urandom, ADAPTERS["sandbox"], service.settle_memory = urandom, sandbox, settle
+        os.urandom, ADAPTERS["sandbox"], service.settle_memory = urandom, sandbox, settle  # noqa: TID251 - see above
         commands.PATIENCE_S, lock._ATTEMPTS, service.IDLE_CHECKPOINT_TURNS = patience, attempts, quiet

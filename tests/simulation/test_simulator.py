@@ -1,4 +1,4 @@
-"""The simulator in small: some seeds, everything reached, the same story twice, and faults put in that it must find and make small."""
+"""The simulator in small: some seeds, everything reached, the same story twice, and faults that it must find and make small."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _the_tip_is_not_written(patch: pytest.MonkeyPatch) -> None:
 
 
 def _suppressions_are_not_asked(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(gate._ASK, policies.SuppressionRule, lambda _rule, _question: PASS)  # type: ignore[arg-type]
+    patch.setitem(gate._ASK, policies.SuppressionRule, lambda _rule, _question: PASS)
 
 
 def _timers_fire_a_tick_early(patch: pytest.MonkeyPatch) -> None:
