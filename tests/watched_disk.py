@@ -36,6 +36,7 @@ Loss = Literal["all", "none", "tail", "coin"]
 Kind = Literal["read", "write", "sync", "truncate", "delete", "create", "link", "rename"]
 Part = Literal["database", "wal", "tip", "sends", "records"]
 LOSSES: tuple[Loss, ...] = ("all", "none", "tail", "coin")
+MEMORY_PAGE = 4_096
 TORN = 0.125
 """How likely it is that a write which a coin may take is cut in two."""
 
@@ -216,8 +217,13 @@ class Disk:
             self._writes.setdefault(name, []).append(_Write(self._next(), offset, data, before, size))
 
     def synced(self, name: str) -> None:
-        """What was written to this file stays."""
-        self._writes.pop(name, None)
+        """What was written to this file stays; so does what was never synced and lay on the same pages of memory."""
+        stay = self._writes.pop(name, [])
+        left = self._never_synced.pop(name, [])
+        for one in stay:
+            left = [rest for old in left for rest in _not_covered(old, one)]
+        if left:
+            self._never_synced[name] = left
 
     def not_synced(self, name: str) -> None:
         """A sync has failed: what it should have made durable is not tried again by the system, whatever a later sync says."""
@@ -343,6 +349,28 @@ class Disk:
                     REAL["pwrite"](descriptor, data, one.offset)
         finally:
             REAL["close"](descriptor)
+
+
+def _not_covered(old: _Write, new: _Write) -> list[_Write]:
+    """Return what is left of a write that was never synced when a later one makes its pages of memory durable."""
+    if old.serial > new.serial:
+        return [old]
+    if old.data is None:
+        return []  # the length of a file is no page of memory: the next sync brings it
+    begin, end = old.offset, old.offset + len(old.data)
+    if new.data is None:
+        first, last = new.offset, max(end, new.offset)
+    else:
+        first, last = (
+            new.offset // MEMORY_PAGE * MEMORY_PAGE,
+            -(-(new.offset + len(new.data)) // MEMORY_PAGE) * MEMORY_PAGE,
+        )
+    pieces = [(begin, min(end, first)), (max(begin, last), end)]
+    return [
+        _Write(old.serial, a, old.data[a - begin : b - begin], old.before[a - begin : b - begin], old.size_before)
+        for a, b in pieces
+        if a < b
+    ]
 
 
 def elsewhere(name: str) -> bool:

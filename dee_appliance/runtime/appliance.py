@@ -99,7 +99,10 @@ class Appliance:
         self.dispatcher: Dispatcher | None = None
         self.database = open_writer(path)
         try:
-            sync_what_is_left(wal_of(self.database.path))  # before the tip, or anybody, is told of what it holds
+            # Who was killed in a commit may have left it written and not synced, or not synced for an error. Before anybody is
+            # told of what it holds it is synced, and copied as well: a later sync of the same pages does not mend a failed one.
+            sync_what_is_left(wal_of(self.database.path))
+            self.database.checkpoint_truncate()
             self.journal = Journal(self.database, NoShell())
             self.simulated = rehearsal is not None or self.journal.genesis.clock == "simulated"
             self.clock: Clock = clock or (SetClock(self.journal.last_tick) if self.simulated else WallClock())

@@ -3,8 +3,8 @@
 Each life does what processes do: a person or a web server uses the file, the loop serves it while events come in and time passes,
 sometimes somebody arms it anew, takes a snapshot or erases a contact. Then it dies. Kinds of death:
 
-    power   the machine: of what is not synced a part is lost (watched_disk.py). In this process, by `Died`; so what one process
-            has left unsynced when it was killed can still be lost when the machine dies two lives later.
+    power   the machine: of what is not synced a part is lost (watched_disk.py). In this process, by `Died`; so what one process has
+            left unsynced when it was killed can still be lost when the machine dies two lives later.
     kill    the process only: in this process too, mixed with power cuts
     signal  a real SIGKILL of a forked child, half of them before a drawn act, half of them at a drawn instant
 

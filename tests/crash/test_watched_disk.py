@@ -238,3 +238,20 @@ def test_the_folder_of_a_provider_is_on_another_disk(disk: Disk) -> None:
     put(path, b"here", synced=False)
     cut(disk, "all")
     assert path.read_bytes() == b"here"
+
+
+def test_what_a_failed_sync_has_left_is_lost_until_its_pages_are_written_anew(disk: Disk) -> None:
+    path = Path(disk.root) / "file"
+    put(path, bytes(8_192), synced=True)
+    sync(path.parent)
+    descriptor = os.open(path, os.O_RDWR)
+    os.pwrite(descriptor, b"lost" + b"l" * 5_000, 0)
+    disk.fail(Fault(kinds=("sync",), count=1))
+    with pytest.raises(OSError, match="error"):
+        os.fsync(descriptor)
+    os.pwrite(descriptor, b"kept", 4_096)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    assert not disk.is_synced(str(path))
+    cut(disk, "all")
+    assert path.read_bytes() == bytes(4_096) + b"kept" + b"l" * 904 + bytes(3_188)

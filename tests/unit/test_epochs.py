@@ -132,7 +132,16 @@ def test_the_epochs_see_the_same_past_and_decide_otherwise(tmp_path: Path) -> No
 
 
 DECIDES = {
-    *("decide", "decide_due", "decide_file", "decide_pull", "ask_gate", "needed_counters", "next_permitted", "wait_due"),
+    *(
+        "decide",
+        "decide_due",
+        "decide_file",
+        "decide_pull",
+        "ask_gate",
+        "needed_counters",
+        "next_permitted",
+        "wait_due",
+    ),
     *("hold_released", "nothing_to_do", "malformed", "read_plan", "read_policy", "read_pack"),
 }
 

@@ -321,7 +321,9 @@ def test_only_the_dispatcher_hands_messages_to_adapters() -> None:
     assert adapters == ["runtime/dispatcher.py"]
     assert _calls(lambda node: _named(node).endswith("_dispatcher.submit")) == ["runtime/loop.py"]
     takers = _calls(lambda node: _named(node).endswith(".take_permits"))
-    assert [one for one in takers if not one.startswith("replay/")] == ["runtime/loop.py"], "the room replay reaches no adapter"
+    assert [one for one in takers if not one.startswith("replay/")] == ["runtime/loop.py"], (
+        "the room replay reaches no adapter"
+    )
 
 
 def test_every_adapter_asks_for_the_permit_first() -> None:

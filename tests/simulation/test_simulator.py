@@ -1,0 +1,150 @@
+"""The simulator in small: some seeds, everything reached, the same story twice, and faults that it must find and make small."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sim_case import Case, command, draw
+from sim_shrink import shrink
+from sim_story import Told, tell
+
+from dee_appliance.kernel.e1 import gate, sending
+from dee_appliance.kernel.e1 import policy as policies
+from dee_appliance.kernel.e1.input import Answered
+from dee_appliance.kernel.e1.rules.question import PASS
+from dee_appliance.runtime import loop
+from dee_appliance.store import settings
+from dee_appliance.store.state_dir import StateDir
+from dee_appliance.store.tip import TipFile
+
+pytestmark = [pytest.mark.slow, pytest.mark.breaks_its_file]
+ROOT = Path(__file__).parents[2]
+FIRST, SEEDS, DAYS = 500, 8, 10
+
+
+def test_every_invariant_holds_after_every_step_and_everything_is_reached() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(FIRST, FIRST + SEEDS):
+        told = tell(draw(seed, DAYS))
+        assert not told.invariant, f"{told.fault}\nagain: {command(draw(seed, DAYS))}"
+        seen += told.tally
+    assert seen == {}
+
+
+def test_the_same_seed_tells_the_same_story_whatever_the_hash_seed() -> None:
+    digests = set()
+    for hash_seed in ("1", "2"):
+        words = [sys.executable, "-m", "bench.simulator", "--seed", "503", "--days", "5"]
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+        said = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+        assert "every invariant holds" in said
+        digests.add(said)
+    assert len(digests) == 1
+
+
+# -- can it fail? --------------------------------------------------------------------------------------------------------
+
+
+def _sends_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    pull = loop.Loop._pull
+
+    def early(self: loop.Loop, now: int) -> None:
+        pull(self, now)
+        permits = self._journal.take_permits()
+        if permits:
+            self._journal.flush()
+            self._send(permits, now)
+
+    patch.setattr(loop.Loop, "_pull", early)
+
+
+def _commits_are_not_synced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(settings, "_DURABLE", ("PRAGMA synchronous = NORMAL", *settings._DURABLE[1:]))
+
+
+def _the_tip_is_not_written(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(TipFile, "write", lambda *_: None)
+
+
+def _suppressions_are_not_asked(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(gate._ASK, policies.SuppressionRule, lambda _rule, _question: PASS)
+
+
+def _timers_fire_a_tick_early(patch: pytest.MonkeyPatch) -> None:
+    fire = loop.Loop._fire
+    patch.setattr(loop.Loop, "_fire", lambda self, now: fire(self, now + 1))
+
+
+def _reservations_are_given_back_twice(patch: pytest.MonkeyPatch) -> None:
+    give_back = sending._give_back
+
+    def twice(turn: Any, attempt: Any) -> None:
+        give_back(turn, attempt)
+        give_back(turn, attempt)
+
+    patch.setattr(sending, "_give_back", twice)
+
+
+def _what_was_in_flight_counts_as_refused(patch: pytest.MonkeyPatch) -> None:
+    def refused(**fields: Any) -> Answered:
+        return Answered(**{**fields, "outcome": "rejected", "kind": "transient"})
+
+    patch.setattr(loop, "Answered", refused)
+
+
+def _every_copy_is_armed(patch: pytest.MonkeyPatch) -> None:
+    state = StateDir.arming_state
+    patch.setattr(StateDir, "arming_state", lambda self, _, *known: state(self, self.root.with_name("dee.db"), *known))
+
+
+CANARIES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]] = {
+    "bytes leave before the commit": (_sends_before_the_commit, ("provider ledger within durable intents",)),
+    "commits are not synced": (_commits_are_not_synced, ("provider ledger within durable intents",)),
+    "the tip is not written": (_the_tip_is_not_written, ("the tip before the bytes",)),
+    "suppressions are not asked": (_suppressions_are_not_asked, ("verdicts", "nothing after an opt-out")),
+    "timers fire a tick early": (_timers_fire_a_tick_early, ("ticks",)),
+    "reservations are given back twice": (_reservations_are_given_back_twice, ("verdicts",)),
+    "what was in flight counts as refused": (
+        _what_was_in_flight_counts_as_refused,
+        ("one contact per send key", "ledgers agree"),
+    ),
+    "every copy is armed": (_every_copy_is_armed, ("a copy sends nothing",)),
+}
+
+
+def _found(seeds: range) -> tuple[Case, Told] | None:
+    for seed in seeds:
+        case = draw(seed, DAYS)
+        told = tell(case)
+        if told.invariant:
+            return case, told
+    return None
+
+
+@pytest.mark.parametrize("canary", CANARIES)
+def test_a_fault_put_in_is_found_within_a_few_seeds(canary: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_in, invariants = CANARIES[canary]
+    put_in(monkeypatch)
+    found = _found(range(FIRST, FIRST + SEEDS))
+    assert found is not None
+    assert found[1].invariant in invariants, found[1].fault
+
+
+def test_a_failing_case_is_made_small_and_told_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    _the_tip_is_not_written(monkeypatch)
+    found = _found(range(FIRST, FIRST + SEEDS))
+    assert found is not None
+    small, told = shrink(*found, tries=40)
+    assert len(small.happenings) <= 3
+    assert told.invariant == found[1].invariant
+    story = tell(small, verbose=True).story
+    assert "BROKEN the tip before the bytes" in story[-1]
+    assert len(story) < 150
+    assert f"--seed {small.seed} --days {DAYS}" in command(small)
