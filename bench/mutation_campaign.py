@@ -4,7 +4,7 @@
 
 tests/simulation says what is mutated and what must be found (mutations), how that is worked out without the code that replays
 (mutation_oracle), and of what (mutation_histories). Mutation n has seed + n, and everything about it follows from that; each miss
-is printed with the command that repeats it. Exit code 1 unless all are detected with entry and field right, and the cause in 99 %.
+is printed with the command that repeats it. Exit code 1 unless all are detected with entry and field right, the cause in 99 %.
 """
 
 from __future__ import annotations

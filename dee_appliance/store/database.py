@@ -479,7 +479,7 @@ def connect_immutable(path: Path) -> apsw.Connection:
 
 def _is_at_rest(path: Path) -> bool:
     """Whether the file lies where this user cannot write and nobody has it open: then SQLite cannot share it, nor need to."""
-    return not (os.access(path.parent, os.W_OK) or wal_of(path).exists() or shm_of(path).exists())
+    return not (os.access(path.parent, os.W_OK) or size_or_zero(wal_of(path)) or shm_of(path).exists())
 
 
 def _give_up(database: Database, error: apsw.Error | UnicodeDecodeError) -> None:

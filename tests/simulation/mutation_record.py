@@ -94,7 +94,7 @@ def load(path: Path) -> Record:
     """Read a file at rest."""
     connection = apsw.Connection(f"file:{path}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     try:
-        first = connection.execute("SELECT lineage, epoch, clock, seed, semantics FROM genesis").fetchall()[0]
+        first: Any = connection.execute("SELECT lineage, epoch, clock, seed, semantics FROM genesis").fetchall()[0]
         genesis = Genesis(lineage=first[0], epoch=first[1], clock=first[2], seed=first[3], semantics=first[4])
         rows = {
             table: [list(row) for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2")]

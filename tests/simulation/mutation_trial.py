@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import random  # noqa: TID251 - seeded
 import time
 from collections import Counter
 from functools import cache
@@ -94,7 +94,7 @@ def _expected(record: Record, original: Record, mutation: Mutation) -> Place | N
 
 
 def _first_entry(record: Record, about: int) -> int:
-    return next(row[0] for row in record.entries if record.body(row[0])["input"]["seq"] >= about)
+    return next(int(row[0]) for row in record.entries if record.body(row[0])["input"]["seq"] >= about)
 
 
 def _judged(seed: int, mutation: Mutation, place: Place | None, report: ReplayReport) -> Trial:

@@ -1,7 +1,8 @@
 """Single mutations of a recorded history, each with the cause that a replay must name.
 
-A mutation is `raw` (somebody changed a row and nothing else: a hash tells, so the cause is tampering) or `forged`: every hash was
-computed anew afterwards, and only executing the inputs again can find it. The cause of a forged one follows from what was mutated:
+A mutation is `raw` (somebody changed a row and nothing else: a hash tells, so the cause is tampering) or `forged`: every hash
+was computed anew afterwards, and only executing the inputs again can find it. The cause of a forged one follows from what was
+mutated:
 
 - another document that the inputs now name: that document (plan, template, policy, rate card, pack, zones);
 - another document that the entries name as well, or an input's field, or an entry's field: the engine, because nothing that is
@@ -9,14 +10,14 @@ computed anew afterwards, and only executing the inputs again can find it. The c
 - inputs in another order, one less, or at another time: the order of events;
 - a rendering, together with the entry that describes it: the renderer (the entries are the same; making the message again tells).
 
-What contradicts something else that is in the file (a chain of a run or contact, the first row, a recorded rendering, the number of
-an input) is tampering, however well it is hashed.
+What contradicts something else that is in the file (a chain of a run or contact, the first row, a recorded rendering, the
+number of an input) is tampering, however well it is hashed.
 """
 
 from __future__ import annotations
 
 import json
-import random
+import random  # noqa: TID251 - seeded
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -232,7 +233,7 @@ def document(kind: str, cause: str, change: Callable[[Json, random.Random], str]
         if not forged:
             row[3] = _text(body)
             return Mutation(label, False, cause, what)
-        _replace(record, row, body, named=choice.random() < 0.25)
+        _replace(record, row, body)
         return Mutation(label, True, cause, what)
 
     return mutate
@@ -242,9 +243,8 @@ def _text(body: Json) -> str:
     return json.dumps(body, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
-def _replace(record: Record, row: list[Any], body: Json, *, named: bool) -> str:
-    """Put another document beside one, and let the inputs name that one. Returns its digest. `named` is for callers."""
-    del named
+def _replace(record: Record, row: list[Any], body: Json) -> str:
+    """Put another document beside one, and let the inputs name that one. Returns its digest."""
     text = _text(body)
     digest = document_digest(row[1], text.encode())
     if all(one[0] != digest for one in record.documents):
@@ -263,9 +263,9 @@ def template(record: Record, choice: random.Random, forged: bool) -> Mutation:
     if not forged:
         row[3] = _text(body)
         return Mutation("template", False, "template", what)
-    digest = _replace(record, row, body, named=False)
+    digest = _replace(record, row, body)
     for plan in [one for one in record.documents if one[1] == "plan" and row[0] in one[3]]:
-        _replace(record, plan, json.loads(plan[3].replace(row[0], digest)), named=False)
+        _replace(record, plan, json.loads(plan[3].replace(row[0], digest)))
     return Mutation("template", True, "template", what)
 
 
@@ -277,7 +277,7 @@ def cited_document(record: Record, choice: random.Random, forged: bool) -> Mutat
     row = some(choice, [row for row in record.documents if row[1] == kind])
     body = json.loads(row[3])
     what = f"{kind} {row[0][:12]}: {a_number()(body, choice)}, cited"
-    digest = _replace(record, row, body, named=True)
+    digest = _replace(record, row, body)
     for one in record.entries:
         one[1] = one[1].replace(row[0], digest)
     return Mutation(f"{kind}, cited", True, "engine", what)
@@ -360,7 +360,7 @@ def _cause_of_entry(value: Json, field: str, old: object) -> str:
         return "tampering"
     by_name = {"core.tick": "event_order", "core.plan": "plan", "saw.policy": "policy", "saw.zones": "zones"}
     if field == "core.detail.digest":
-        return {"publish": "plan", "enroll": "plan"}.get(core["action"], core["action"])
+        return {"publish": "plan", "enroll": "plan"}.get(core["action"], str(core["action"]))
     return "pack" if field.startswith("saw.packs") else by_name.get(field, "engine")
 
 

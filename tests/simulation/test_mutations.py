@@ -1,12 +1,14 @@
-"""One change in a recorded history is found by a replay: the first entry, the field, and the cause (short; the long run is a campaign)."""
+"""One change in a recorded history is found by a replay: the first entry, the field, the cause. The long run is a campaign."""
 
 from __future__ import annotations
 
+import random  # noqa: TID251 - seeded
 from pathlib import Path
 
 import pytest
+from mutation_histories import history
 from mutation_record import load
-from mutation_trial import Tally, history, try_one
+from mutation_trial import Tally, try_one
 from mutations import KINDS, NoSuchMutationError
 
 SEEDS = range(1, 331)
@@ -35,8 +37,6 @@ def test_hashing_a_history_anew_gives_the_history(tmp_path: Path) -> None:
 
 
 def test_each_kind_of_mutation_changes_something(tmp_path: Path) -> None:
-    import random  # noqa: PLC0415 - seeded
-
     path = tmp_path / "history.db"
     path.write_bytes(history(3))
     original = load(path)
