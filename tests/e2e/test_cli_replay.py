@@ -125,6 +125,7 @@ def test_somebody_elses_files_are_read_from_private_copies_that_are_gone_afterwa
     assert sorted(path.name for path in past.folder.iterdir()) == before
 
 
+@pytest.mark.breaks_its_file
 def test_a_write_ahead_log_that_was_read_is_said(past: Terminal) -> None:
     connection = apsw.Connection(str(past.file))
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
