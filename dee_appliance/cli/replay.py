@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dee_appliance.cli.command import Session, command
-from dee_appliance.errors import DeeError, Divergence, EvidenceError, Refused, Usage
+from dee_appliance.errors import DeeError, Divergence, EvidenceError, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def replay(  # noqa: PLR0917 - click passes by name
     With several files, each is replayed in a process of its own, and one that is broken does not stop the others. Then the runs
     that are in more than one of them are compared: a run is the same when contact id, plan name and enrolment ordinal are, and
     its trace in one file must be the beginning of its trace in the other: equal heads, up to the shorter length. Exit code 0
-    when all files replay the same and no run is told differently, 3 when one diverges or is, else that of the worst file.
+    when all files replay the same and no run is told differently, 3 when one diverges or is, else the highest of the others.
 
     --untrusted reads only the rows, from a private copy, in a process without a network and within the limits.
 
@@ -247,6 +247,8 @@ def _row(one: FileResult) -> tuple[object, ...]:
 
 def _worst(report: ManyReport) -> DeeError:
     """The error to stop with: a divergence before all others."""
+    from msgspec.structs import replace
+
     bad = [one for one in report.files if not one.same]
     diverging = [one for one in bad if one.report is not None]
     if diverging or not bad:
@@ -257,5 +259,10 @@ def _worst(report: ManyReport) -> DeeError:
         first = diverging[0].path if diverging else None
         return Divergence(what, where=first, hint="replay each of them alone" if diverging else "compare the files")
     what = f"{len(bad)} of {len(report.files)} files could not be replayed"
-    damaged = any(one.failure is not None and one.failure.exit_code == EvidenceError.exit_code for one in bad)
-    return (EvidenceError if damaged else Refused)(what, where=bad[0].path, hint="look at each of them alone")
+    worst = max(bad, key=_exit_code)
+    assert worst.failure is not None
+    return replace(worst.failure, what=what, where=worst.path, hint="look at each of them alone").error()
+
+
+def _exit_code(one: FileResult) -> int:
+    return 0 if one.failure is None else one.failure.exit_code

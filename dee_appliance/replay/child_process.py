@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
+from dee_appliance.errors import DeeError, EvidenceError, HostError, Newer, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,13 @@ GRACE_S = 5
 """Between the signal that ends a child which took too long, and the one that nothing survives."""
 
 
-KINDS: dict[str, type[DeeError]] = {"EvidenceError": EvidenceError, "HostError": HostError, "Refused": Refused}
+KINDS: dict[str, type[DeeError]] = {
+    "EvidenceError": EvidenceError,
+    "Newer": Newer,
+    "HostError": HostError,
+    "Refused": Refused,
+}
+"""What an error is called in a pipe; the first that fits."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

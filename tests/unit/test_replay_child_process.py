@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
+from dee_appliance.errors import DeeError, EvidenceError, HostError, Newer, Refused
 from dee_appliance.replay.child_process import Done, Limits, Told, in_children
 
 
@@ -57,7 +57,7 @@ def test_one_failure_does_not_stop_the_others() -> None:
     assert (second.failure.what, second.failure.where, second.failure.exit_code) == ("torn", "b", 4)
 
 
-@pytest.mark.parametrize("error", [Refused("no"), EvidenceError("torn"), HostError("full")])
+@pytest.mark.parametrize("error", [Refused("no"), EvidenceError("torn"), HostError("full"), Newer("later")])
 def test_an_error_arrives_as_the_kind_that_it_is(error: DeeError) -> None:
     failure = one(raising(error)).failure
     assert failure is not None
