@@ -3,8 +3,8 @@
 Each life does what processes do: a person or a web server uses the file, the loop serves it while events come in and time passes,
 sometimes somebody arms it anew, takes a snapshot or erases a contact. Then it dies. Kinds of death:
 
-    power   the machine: of what is not synced a part is lost (watched_disk.py). In this process, by `Died`; so what one process has
-            left unsynced when it was killed can still be lost when the machine dies two lives later.
+    power   the machine: of what is not synced a part is lost (watched_disk.py). In this process, by `Died`; so what one process
+            has left unsynced when it was killed can still be lost when the machine dies two lives later.
     kill    the process only: in this process too, mixed with power cuts
     signal  a real SIGKILL of a forked child, half of them before a drawn act, half of them at a drawn instant
 
@@ -19,10 +19,10 @@ import math
 import mmap
 import os
 import random  # noqa: TID251 - a seed tells the story
+import select
 import shutil
 import signal
 import struct
-import time
 import traceback
 from contextlib import suppress
 from copy import copy
@@ -192,7 +192,7 @@ class DeathStory:
             self._be_child(dice, hears)
         os.close(hears)
         if instant is not None:
-            time.sleep(instant)  # the instant is what is drawn
+            select.select([says], [], [], instant)  # the drawn instant, or the end of the child if that is sooner
             os.kill(process, signal.SIGKILL)
         with os.fdopen(says, "rb") as pipe:
             said = pipe.read().decode()
