@@ -37,7 +37,7 @@ REACHED = (
     "provider connect", "provider refused", "provider silent", "provider spot", "provider taken",
     "ended CANCELLED", "ended COMPLETED", "ended FAILED", "ended HELD",
     "entry answer late", "entry call confirmed", "entry call unknown", "entry send_email confirmed", "entry send_email unknown",
-    "entry send_sms unknown", "entry cancel erased", "entry halt clock_jumped", "entry halt halt", "entry halt long_outage",
+    "entry send_sms unknown", "entry cancel erased", "entry halt clock_jumped", "entry halt halt",
     "entry hold channel_unavailable", "entry hold daily_limit", "entry hold rate", "entry list used", "entry pack used",
     "entry pause paused", "entry release released", "entry resolve delivered", "entry resolve not-delivered",
     "entry resolve resend", "entry resume resumed", "entry retry retried", "entry skip skipped", "entry suppress added",
