@@ -22,7 +22,7 @@ import apsw
 
 from dee_appliance.errors import DeeError, EvidenceError, HostError, Refused
 from dee_appliance.store import schema, settings
-from dee_appliance.store.durable import StorageFailed, draft_beside, publish
+from dee_appliance.store.durable import StorageFailed, discard, draft_beside, publish
 from dee_appliance.store.header import require_ours, shm_of, size_or_zero, wal_of
 from dee_appliance.store.versions import require_known, require_schema
 
@@ -362,9 +362,8 @@ def create(path: Path, fill: Callable[[Database], None]) -> None:
 
 
 def remove_database(path: Path) -> None:
-    """Delete a draft or a private copy with everything SQLite keeps beside it."""
-    for name in (path, wal_of(path), shm_of(path), path.with_name(path.name + "-journal")):
-        name.unlink(missing_ok=True)
+    """Delete a draft or a private copy with everything SQLite keeps beside it. Raises StorageFailed."""
+    discard(path, wal_of(path), shm_of(path), path.with_name(path.name + "-journal"))
 
 
 def _open_new(draft: Path, path: Path) -> Database:

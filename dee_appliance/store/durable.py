@@ -65,7 +65,18 @@ def write_record(path: Path, data: bytes, *, replace: bool) -> None:
         raise StorageFailed(f"the record cannot be written: {reason(error)}", where=str(path)) from error
     finally:
         if draft is not None:
+            discard(draft)
+
+
+def discard(*drafts: Path) -> None:
+    """Delete drafts; harmless for those that are not there. Raises StorageFailed."""
+    for draft in drafts:
+        try:
             draft.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageFailed(
+                f"a draft cannot be deleted: {reason(error)}", where=str(draft), hint="check the disk, then delete it"
+            ) from error
 
 
 def _link_if_free(draft: Path, path: Path) -> None:

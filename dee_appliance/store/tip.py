@@ -11,6 +11,7 @@ Rules a change must keep: `write` stays one small write and one fdatasync; it ne
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -117,7 +118,9 @@ class TipFile:
         counter = self._counter + 1
         body = _SLOT.pack(_MAGIC, counter, tip.size, tip.incarnation, tip.head)
         try:
-            os.pwrite(self._descriptor, body + hashlib.sha256(body).digest(), (counter & 1) * _STRIDE)
+            slot = body + hashlib.sha256(body).digest()
+            if os.pwrite(self._descriptor, slot, (counter & 1) * _STRIDE) < len(slot):
+                raise OSError(errno.ENOSPC, "a part of it")  # noqa: TRY301 - a full disk takes a part, and says nothing
             _data_sync(self._descriptor)
         except OSError as error:
             raise _failed(self.path, error) from error

@@ -83,13 +83,14 @@ class Machine:
         kinds: tuple[tuple[Kind, ...], ...] = (("write",), ("write", "create"), ("create",))
         if error == "io":
             kinds = (("write",), ("sync",), ("write", "sync", "create"), ("truncate",), ("create", "rename", "link"))
-        count = dice.choice((1, 2, None))
+        count, short = dice.choice((1, 2, None)), dice.random() < 0.5
         fault = Fault(
             kinds=dice.choice(kinds),
             error=error,
             first=dice.choice((1, 1, 2, 4, 9)),
             count=count,
-            short=dice.random() < 0.5,
+            short=short,
+            parts=("database", "wal", "tip", "sends") if short else (),  # a half lock is a lock
         )
         disk.fail(fault)
         disk.at_first_fault = world.met_a_fault

@@ -78,12 +78,12 @@ class Recipients:
                 world.at(world.now_ms + delay + late, partial(self.deliver, hook))
                 delay += dice.randrange(HOUR_MS)
 
-    def deliver(self, hook: Webhook) -> None:
-        """Tell the appliance, and again after a while as long as nobody takes it."""
+    def deliver(self, hook: Webhook, wait_ms: int = 5 * MINUTE_MS) -> None:
+        """Tell the appliance, and again after a longer and longer while as long as nobody takes it."""
         world = self._world
         if not world.somebody(f"webhook {hook.name} about {hook.send_key[:8]}", lambda: self._tell(hook)):
             world.tally["webhook again"] += 1
-            world.at(world.now_ms + 5 * MINUTE_MS, lambda: self.deliver(hook))
+            world.at(world.now_ms + wait_ms, partial(self.deliver, hook, min(2 * wait_ms, 6 * HOUR_MS)))
 
     def _tell(self, hook: Webhook) -> None:
         world = self._world

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sim_case import Case, command, draw
+from sim_case import FAULTS, MACHINE, OPERATORS, PEOPLE, Case, command, draw
 from sim_shrink import shrink
 from sim_story import Told, tell
 
@@ -26,22 +26,40 @@ from dee_appliance.store.tip import TipFile
 
 pytestmark = [pytest.mark.slow, pytest.mark.breaks_its_file]
 ROOT = Path(__file__).parents[2]
-FIRST, SEEDS, DAYS = 500, 8, 10
+DAYS = 10
+SEEDS = (500, 503, 505, 506, 520, 561, 781, 1327, 1865, 1948, 2340)
+"""Chosen so that everything below comes up."""
+CANARY_SEEDS = range(500, 508)
+REACHED = (
+    "armed again", "copy served", "death of somebody else", "death: kill", "death: power cut (all)", "death: power cut (coin)",
+    "death: power cut (none)", "death: power cut (tail)", "ended by a storage error", "older backup refused",
+    "second loop refused", "stopped", "storage error of somebody else", "storage fault", "webhook again", "webhook repeated",
+    "provider connect", "provider refused", "provider silent", "provider spot", "provider taken",
+    "ended CANCELLED", "ended COMPLETED", "ended FAILED", "ended HELD",
+    "entry answer late", "entry call confirmed", "entry call unknown", "entry send_email confirmed", "entry send_email unknown",
+    "entry send_sms unknown", "entry cancel erased", "entry halt clock_jumped", "entry halt halt",
+    "entry hold channel_unavailable", "entry hold daily_limit", "entry hold rate", "entry list used", "entry pack used",
+    "entry pause paused", "entry release released", "entry resolve delivered", "entry resolve not-delivered",
+    "entry resolve resend", "entry resume resumed", "entry retry retried", "entry skip skipped", "entry suppress added",
+    "entry task timed_out", "entry wait met", "entry zones used",
+    *(f"happening {kind}" for kind in (*FAULTS, *MACHINE, *OPERATORS, *PEOPLE)),
+)  # fmt: skip
+"""What must have come up, that the test cannot become harmless unnoticed."""
 
 
 def test_every_invariant_holds_after_every_step_and_everything_is_reached() -> None:
     seen: Counter[str] = Counter()
-    for seed in range(FIRST, FIRST + SEEDS):
+    for seed in SEEDS:
         told = tell(draw(seed, DAYS))
         assert not told.invariant, f"{told.fault}\nagain: {command(draw(seed, DAYS))}"
         seen += told.tally
-    assert seen == {}
+    assert [name for name in REACHED if not seen[name]] == []
 
 
 def test_the_same_seed_tells_the_same_story_whatever_the_hash_seed() -> None:
     digests = set()
     for hash_seed in ("1", "2"):
-        words = [sys.executable, "-m", "bench.simulator", "--seed", "503", "--days", "5"]
+        words = [sys.executable, "-m", "bench.simulator", "--seed", "506", "--days", "6"]
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
         said = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
         assert "every invariant holds" in said
@@ -115,7 +133,7 @@ CANARIES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]
         _what_was_in_flight_counts_as_refused,
         ("one contact per send key", "ledgers agree"),
     ),
-    "every copy is armed": (_every_copy_is_armed, ("a copy sends nothing",)),
+    "every copy is armed": (_every_copy_is_armed, ("a copy sends nothing", "it runs")),
 }
 
 
@@ -132,14 +150,14 @@ def _found(seeds: range) -> tuple[Case, Told] | None:
 def test_a_fault_put_in_is_found_within_a_few_seeds(canary: str, monkeypatch: pytest.MonkeyPatch) -> None:
     put_in, invariants = CANARIES[canary]
     put_in(monkeypatch)
-    found = _found(range(FIRST, FIRST + SEEDS))
+    found = _found(CANARY_SEEDS)
     assert found is not None
     assert found[1].invariant in invariants, found[1].fault
 
 
 def test_a_failing_case_is_made_small_and_told_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     _the_tip_is_not_written(monkeypatch)
-    found = _found(range(FIRST, FIRST + SEEDS))
+    found = _found(CANARY_SEEDS)
     assert found is not None
     small, told = shrink(*found, tries=40)
     assert len(small.happenings) <= 3
