@@ -29,12 +29,11 @@ from kernel_builder import Story, branch, email, plan_of
 from kernel_situations import HAPPENINGS, SITUATIONS, TIER, possible
 
 import dee_appliance.kernel.e1
-from dee_appliance.kernel.e1 import enrolment
+from dee_appliance.kernel.e1 import deciding, enrolment
 from dee_appliance.kernel.e1.compiled import CompiledPlan
 from dee_appliance.kernel.e1.input import decode_input
-from dee_appliance.store import file_inputs, journal
 
-DECIDERS = ((journal, "decide"), (journal, "decide_due"), (journal, "decide_pull"), (file_inputs, "decide_file"))
+DECIDERS = tuple((deciding, name) for name in ("decide", "decide_due", "decide_pull", "decide_file"))
 OUR_CODE = ("dee_appliance.kernel.",)
 BORROWED_CODE = {"msgspec.structs", "functools", "enum", "collections.abc"}
 C_MODULES = {

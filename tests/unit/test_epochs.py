@@ -235,6 +235,19 @@ def test_a_plan_of_an_unknown_schema_is_refused_when_it_is_published(tmp_path: P
     assert replay(tmp_path / "own.db").same, "a refusal is recorded, and comes out the same"
 
 
+def test_a_policy_or_pack_of_an_unknown_schema_is_not_one_to_keep_to(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "own.db")
+    policy = {"id": "p", "rules": [], "schema": 2}
+    pack = {"as_of": "2026-01-01", "id": "k", "notice": "n", "rules": [], "schema": 2, "version": "1"}
+    digest, brought = recorder.document("policy", canonical(policy))
+    assert recorder.put(inputs.PolicySet(digest=digest), brought=brought) == "rejected:malformed_document"
+    digest, brought = recorder.document("pack", canonical(pack))
+    assert recorder.put(inputs.PackUse(pack="k", digest=digest), brought=brought) == "rejected:malformed_document"
+    digest, brought = recorder.document("policy", canonical({**policy, "schema": 1}))
+    assert recorder.put(inputs.PolicySet(digest=digest), brought=brought) == "done"
+    recorder.close()
+
+
 def test_a_plan_of_an_unknown_schema_stops_every_opening_and_every_replay(tmp_path: Path) -> None:
     path = small(tmp_path)
     publish_of_schema_2(path)

@@ -94,6 +94,7 @@ SAMPLES: dict[str, str] = {
     "hold.set": '{"on":true,"scope":"*"}',
     "config.set": '{"key":"trial","value":"true"}',
     "file.arm": '{"incarnation":1}',
+    "epoch.use": '{"epoch":1}',
 }
 
 

@@ -40,6 +40,9 @@ OF_PLANS = "plan/"
 """How the ids begin of what a plan tightens: a rule of that id would take its window or share its counter."""
 COUNTED = (*ADDRESS_OF, *HAPPENINGS)
 """What a cap can count."""
+RULE_SCHEMAS = (1,)
+"""The schemas of policies and packs that this epoch keeps to."""
+
 MOST_DAYS = 3_660
 MOST_SECONDS = MOST_DAYS * 86_400
 MOST_MONTHS = 1_200
@@ -54,7 +57,7 @@ def read_policy(body: bytes) -> Policy | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotCanonical):
         return None
     priced = all(0 <= rate.micros <= MAX_INTEGER for rate in policy.rates)
-    return policy if priced and _can_be_kept(policy.rules) else None
+    return policy if priced and policy.schema in RULE_SCHEMAS and _can_be_kept(policy.rules) else None
 
 
 def read_pack(body: bytes) -> Pack | None:
@@ -64,7 +67,7 @@ def read_pack(body: bytes) -> Pack | None:
         canonical(pack)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, NotCanonical):
         return None
-    return pack if _can_be_kept(pack.rules) else None
+    return pack if pack.schema in RULE_SCHEMAS and _can_be_kept(pack.rules) else None
 
 
 def _can_be_kept(rules: tuple[Rule, ...]) -> bool:
