@@ -38,6 +38,7 @@ from typing import Final, Literal
 
 import coverage
 import pytest
+from _pytest.tmpdir import tmppath_result_key
 
 from bench.mutant_source import KERNEL, ROOT, Mutant, mutants_of, put_in
 
@@ -64,7 +65,7 @@ GOLDEN: Final = (
     "test_a_value_of_the_first_release",
 )
 """Parts of the names of tests that compare with a file of tests/golden."""
-TOO_SLOW_S: Final = 3.0
+TOO_SLOW_S: Final = 2.0
 """A test that takes longer tries no mutants: what it knows, quicker tests should know."""
 Verdict = Literal["killed", "killed by golden files", "survived", "no test reaches it", "no Python", "equivalent"]
 
@@ -126,14 +127,14 @@ class Trials:
         return True
 
     def reach(self, items: Sequence[pytest.Item]) -> Reach:
-        """Measure the tests, or read what was measured of the same tests before."""
+        """Measure the tests; what was kept of an earlier time is not measured again."""
         numbers = {item.nodeid: number for number, item in enumerate(items)}
-        if self.kept is None or not self.kept.exists():
-            told = measured(items, self.jobs)
-            if self.kept is not None:
-                self.kept.write_text(json.dumps(told), encoding="utf-8")
-        else:
-            told = json.loads(self.kept.read_text(encoding="utf-8"))
+        known = self.kept is not None and self.kept.exists()
+        told: list[Told] = json.loads(self.kept.read_text(encoding="utf-8")) if self.kept and known else []
+        fresh = {item.nodeid for item in items} - {name for name, _, _ in told}
+        told = sorted([*told, *measured([item for item in items if item.nodeid in fresh], self.jobs)])
+        if self.kept is not None:
+            self.kept.write_text(json.dumps(told), encoding="utf-8")
         return reach_of([(numbers[name], took, reached) for name, took, reached in told if name in numbers])
 
 
@@ -172,7 +173,7 @@ def measured(items: Sequence[pytest.Item], jobs: int) -> list[Told]:
     told = [line for line in lines if line is not None]
     for name in sorted({item.nodeid for item in items} - {one[0] for one in told}):
         print(f"left out, it fails or is slow: {name}", file=sys.stderr)
-    return sorted(told)
+    return told
 
 
 def reach_of(told: Sequence[tuple[int, float, dict[str, list[int]]]]) -> Reach:
@@ -252,6 +253,7 @@ def in_parallel(jobs: int, work: Callable[[int], None]) -> None:
 
 def passes(item: pytest.Item) -> bool:
     """Run a test with all its fixtures. Without a report: to word a failure takes longer than to find it."""
+    item.stash[tmppath_result_key] = {}
     item._initrequest()  # type: ignore[attr-defined]  # noqa: SLF001 - as pytest's own protocol does
     for phase in (
         lambda: item.ihook.pytest_runtest_setup(item=item),
