@@ -34,8 +34,7 @@ def upgrade(session: Session, *, dry_run: bool, yes: bool) -> None:
       dee upgrade --dry-run
       dee upgrade --yes --actor maria
     """
-    if not (dry_run or yes or sys.stdin.isatty()):
-        raise Usage("an upgrade cannot be undone", hint="dee upgrade --dry-run, then dee upgrade --yes")
+    nobody = not (dry_run or yes or sys.stdin.isatty())
 
     def confirm(planned: Upgrade) -> bool:
         if yes:
@@ -44,11 +43,13 @@ def upgrade(session: Session, *, dry_run: bool, yes: bool) -> None:
         return bool(click.prompt(f"Type {WORD} to go on", default="", show_default=False, err=True) == WORD)
 
     with session.progress("inputs") as progress:
-        done = session.engine().upgrade(dry_run=dry_run, confirm=confirm, progress=progress)
+        done = session.engine().upgrade(dry_run=dry_run or nobody, confirm=confirm, progress=progress)
     _record(session, done)
     if done.versions.current:
         session.out.line(f"nothing to do: {_in_words(done.versions, newest=False)} is the newest that this program has")
         return
+    if nobody:
+        raise Usage("an upgrade cannot be undone", hint="dee upgrade --dry-run, then dee upgrade --yes")
     if dry_run or yes:
         _show(session, done)
     if done.done:

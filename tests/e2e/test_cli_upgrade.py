@@ -35,6 +35,7 @@ def copies(desk: Terminal) -> list[Path]:
 def test_a_file_of_today_needs_no_upgrade(desk: Terminal) -> None:
     said = desk.ok("upgrade", "--yes")
     assert said.out == "nothing to do: format 1, semantics epoch 1 is the newest that this program has\n"
+    assert desk.ok("upgrade").out == said.out, "nobody need say yes to nothing"
     assert desk.ok("upgrade", "--yes", "--json").record()["done"] is False
     assert copies(desk) == []
 
