@@ -30,7 +30,7 @@ from dee_appliance.runtime.appliance import Appliance, open_appliance
 from dee_appliance.runtime.service import serve
 from dee_appliance.store import lock
 from dee_appliance.store.database import open_reader
-from dee_appliance.store.state_dir import StateDir
+from dee_appliance.store.state_dir import Armed, StateDir
 
 if TYPE_CHECKING:
     from sim_case import Case, Temper
@@ -269,6 +269,12 @@ class World:
         if self.kill_when == where and not self.copying:
             self.kill_when = ""
             self.disk.die(self.disk.loss)
+
+    def armed(self) -> bool:
+        """Whether the file may send here, as far as the arming record goes."""
+        with self.engine.view() as view:
+            state = self.state.arming_state(self.path, view.lineage, view.incarnation)
+        return isinstance(state, Armed)
 
     # -- others --
 
