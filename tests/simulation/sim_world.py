@@ -349,12 +349,13 @@ class World:
         """The clock of a service."""
         return WorldClock(self, waits=True)
 
-    def met_a_fault(self) -> None:
-        """The disk has failed for the first time since it was told to."""
-        self.tally["storage fault"] += 1
+    def met_a_fault(self, name: str) -> None:
+        """The disk has failed, for the first time since it was told to or once more."""
         if not self.acting:
             self.faulty_life = True
-        self.say("the disk fails")
+        if self.disk.faults_met == 1:
+            self.tally["storage fault"] += 1
+            self.say(f"the disk fails: {Path(name).name}")
 
     @contextmanager
     def disk_asleep(self) -> Iterator[None]:

@@ -137,7 +137,7 @@ CANARIES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]
 }
 
 
-def _found(seeds: range) -> tuple[Case, Told] | None:
+def _found(seeds: tuple[int, ...]) -> tuple[Case, Told] | None:
     for seed in seeds:
         case = draw(seed, DAYS)
         told = tell(case)
