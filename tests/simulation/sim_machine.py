@@ -93,7 +93,7 @@ class Machine:
             parts=("database", "wal", "tip", "sends") if short else (),  # a half lock is a lock
         )
         disk.fail(fault)
-        disk.at_first_fault = world.met_a_fault
+        disk.at_fault = world.met_a_fault
         world.at(world.now_ms + dice.randrange(HOUR_MS, 2 * DAY_MS), lambda: self._heals(fault))
 
     def _heals(self, fault: Fault) -> None:

@@ -127,6 +127,10 @@ def _settle(world: World, acts: Acts) -> None:
     disk.fault, disk.at, disk.loss, world.kill_when = None, 0, None, ""
     world.skew_ms = max(0, (world.watch.tick - world.start) * 1_000 - world.now_ms)
     world.temper, world.provider.down_until_ms, world.down_until_ms = CALM, 0, 0
+    if not world.armed():
+        # Somebody died while arming, or could not write: the file sends nothing until a person arms it.
+        world.tally["disarmed until armed again"] += 1
+        world.somebody("arm", world.engine.arm)
     end = world.now_ms + SETTLING_DAYS * DAY_MS
     for day in range(4):
         world.at(world.now_ms + day * DAY_MS, lambda: world.somebody("release", acts.release_all))

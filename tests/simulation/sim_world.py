@@ -30,7 +30,7 @@ from dee_appliance.runtime.appliance import Appliance, open_appliance
 from dee_appliance.runtime.service import serve
 from dee_appliance.store import lock
 from dee_appliance.store.database import open_reader
-from dee_appliance.store.state_dir import StateDir
+from dee_appliance.store.state_dir import Armed, StateDir
 
 if TYPE_CHECKING:
     from sim_case import Case, Temper
@@ -270,6 +270,12 @@ class World:
             self.kill_when = ""
             self.disk.die(self.disk.loss)
 
+    def armed(self) -> bool:
+        """Whether the file may send here, as far as the arming record goes."""
+        with self.engine.view() as view:
+            state = self.state.arming_state(self.path, view.lineage, view.incarnation)
+        return isinstance(state, Armed)
+
     # -- others --
 
     def somebody(self, what: str, act: Callable[[], object]) -> bool:
@@ -343,12 +349,13 @@ class World:
         """The clock of a service."""
         return WorldClock(self, waits=True)
 
-    def met_a_fault(self) -> None:
-        """The disk has failed for the first time since it was told to."""
-        self.tally["storage fault"] += 1
+    def met_a_fault(self, name: str) -> None:
+        """The disk has failed, for the first time since it was told to or once more."""
         if not self.acting:
             self.faulty_life = True
-        self.say("the disk fails")
+        if self.disk.faults_met == 1:
+            self.tally["storage fault"] += 1
+            self.say(f"the disk fails: {Path(name).name}")
 
     @contextmanager
     def disk_asleep(self) -> Iterator[None]:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 DAYS = 10
 SEEDS = (500, 503, 505, 506, 520, 561, 781, 1327, 1865, 1948, 2340)
 """Chosen so that everything below comes up."""
-CANARY_SEEDS = range(500, 508)
+CANARY_SEEDS = (9, *range(500, 506))
 REACHED = (
     "armed again", "copy served", "death of somebody else", "death: kill", "death: power cut (all)", "death: power cut (coin)",
     "death: power cut (none)", "death: power cut (tail)", "ended by a storage error", "older backup refused",
@@ -137,7 +137,7 @@ CANARIES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], tuple[str, ...]]
 }
 
 
-def _found(seeds: range) -> tuple[Case, Told] | None:
+def _found(seeds: tuple[int, ...]) -> tuple[Case, Told] | None:
     for seed in seeds:
         case = draw(seed, DAYS)
         told = tell(case)
