@@ -95,14 +95,24 @@ class Output:
             print("  ".join(padded).rstrip())
 
 
+BAR_CELLS = 24
+PACE_KNOWN_S = 3.0
+
+
+def _bar(done: int, whole: int) -> str:
+    full = min(BAR_CELLS, BAR_CELLS * done // whole)
+    return f"{'█' * full}{'░' * (BAR_CELLS - full)} {min(100, 100 * done // whole)} %"
+
+
 class Progress:
-    """A line on standard error that says how far long work has come; silent unless that is a terminal."""
+    """A bar on standard error that says how far long work has come; silent unless that is a terminal."""
 
     def __init__(self, label: str, total: int | None = None, stream: TextIO | None = None) -> None:
         self._label = label
         self._total = total
         self._stream = stream or sys.stderr
         self._shown = self._stream.isatty()
+        self._began = time.monotonic()
         self._next = 0.0
         self._drawn = False
 
@@ -113,9 +123,17 @@ class Progress:
         self._next = time.monotonic() + PROGRESS_PAUSE_S
         self._drawn = True
         whole = self._total if total is None else total
-        of = f" of {whole:,} ({100 * done // whole} %)" if whole else ""
-        self._stream.write(f"\r\x1b[K{clean(self._label)} {done:,}{of}")
+        said = f" {done:,}" if not whole else f" {_bar(done, whole)} of {whole:,}{self._rest(done, whole)}"
+        self._stream.write(f"\r\x1b[K{clean(self._label)}{said}")
         self._stream.flush()
+
+    def _rest(self, done: int, whole: int) -> str:
+        """How long the rest takes at the pace so far; nothing in the first seconds, which say little."""
+        passed = time.monotonic() - self._began
+        if passed < PACE_KNOWN_S or not 0 < done < whole:
+            return ""
+        left = int(passed * (whole - done) / done)
+        return f", {left // 60}:{left % 60:02} left"
 
     def __enter__(self) -> Self:
         return self

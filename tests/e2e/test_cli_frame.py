@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -276,7 +277,22 @@ def test_progress_is_drawn_on_a_terminal_and_taken_away_again() -> None:
         with contextlib.closing(stream), Progress("contacts\x1b", 200, stream) as progress:
             progress(50)
             drawn = stream.getvalue()
-            assert drawn == ("\r\x1b[Kcontacts\\x1b 50 of 200 (25 %)" if stream is screen else "")
+            bar = "██████░░░░░░░░░░░░░░░░░░ 25 % of 200"
+            assert drawn == (f"\r\x1b[Kcontacts\\x1b {bar}" if stream is screen else "")
+
+
+def test_progress_says_how_long_the_rest_takes_once_that_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, now = Screen(), [100.0]
+    monkeypatch.setattr("dee_appliance.cli.output.time", SimpleNamespace(monotonic=lambda: now[0]))
+    with Progress("inputs", 200, screen) as progress:
+        progress(10)
+        assert "left" not in screen.getvalue()
+        now[0] += 90
+        progress(50)
+        assert screen.getvalue().endswith("25 % of 200, 4:30 left")
+        now[0] += 1
+        progress(200)
+        assert screen.getvalue().endswith("████████████████████████ 100 % of 200")
 
 
 @pytest.mark.parametrize(
