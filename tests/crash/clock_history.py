@@ -30,7 +30,7 @@ from dee_appliance.replay.compare_state import verify_state
 from dee_appliance.runtime.appliance import Appliance, open_appliance
 from dee_appliance.runtime.clock import MAX_OUTAGE_S, MAX_SKEW_S
 from dee_appliance.runtime.doubts import undone_since
-from dee_appliance.runtime.loop import Loop
+from dee_appliance.runtime.loop import Loop, LoopLimits
 from dee_appliance.store.inbox import InboxRow, append_inbox
 from dee_appliance.store.state_dir import StateDir
 
@@ -206,7 +206,7 @@ class ClockHistory:
                 break
             if self.dice.random() < 0.1:
                 self._jump()
-            elif self.dice.random() < 0.1:
+            elif self.dice.random() < 0.2:
                 self.clock.go_on(self.dice.choice(SPANS_S[:4]))
 
     def _open(self) -> None:
@@ -220,7 +220,8 @@ class ClockHistory:
         if long_outage or last - self.clock.now() > MAX_SKEW_S:
             self._doubt()
         self._offset = self.clock.now() - self.clock.boot()
-        self._loop = self._appliance.loop()
+        limits = LoopLimits(rows=self.dice.choice((1, 500)), timers=self.dice.choice((1, 1_000)))
+        self._loop = self._appliance.loop(limits=limits)
         self._loop.recover()
         self._look()
 
