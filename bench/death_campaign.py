@@ -42,7 +42,7 @@ from death_story import DeathStory, Way  # noqa: E402
 from every_act import WAYS, EveryAct  # noqa: E402
 from fault_story import FaultStory  # noqa: E402
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - where a sync costs nothing
+MEMORY = Path("/dev/shm")
 DEATHS_PER_STORY = 20
 WANTED = {"power": 20_000, "signal": 10_000, "act": 1, "fault": 1_000, "clock": 10_000, "copy": 100}
 """What --all tells."""
@@ -178,7 +178,9 @@ def campaign(wanted: dict[str, int], seed: int, jobs: int) -> int:
             total.cpu_s += told.cpu_s
             total.broken += told.broken
             for broken, said in told.broken:
-                print(f"{told.kind}, seed {broken}, broke a rule:\n{said}\nagain: {again(told.kind, broken)}", flush=True)
+                print(
+                    f"{told.kind}, seed {broken}, broke a rule:\n{said}\nagain: {again(told.kind, broken)}", flush=True
+                )
             if number % 20 == 0 or number == len(work):
                 print(f"{number}/{len(work)} tasks, {time.monotonic() - began:.0f} s", flush=True)
     for total in totals.values():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from crash_seed import SEED, announce
 from death_story import DeathStory, Way
+from every_act import WAYS, EveryAct
 from running_files import HandClock, make_file, why_disarmed
 from watched_calls import mounted
 from watched_disk import Died, Disk, Loss
@@ -16,7 +17,7 @@ from watched_disk import Died, Disk, Loss
 from dee_appliance import Engine
 from dee_appliance.store.state_dir import StateDir
 
-STORIES = 10
+STORIES = 7
 DEATHS = 20
 
 
@@ -42,6 +43,19 @@ def test_whoever_dies_however_often_nothing_is_sent_twice_or_lost(tmp_path: Path
         assert summary.kills == DEATHS
         unknown += summary.unknown
     assert unknown, "nothing was on its way when it died: the stories show nothing"
+
+
+@pytest.mark.slow
+def test_death_before_any_act_of_a_short_run_loses_nothing_whatever_the_power_cut_takes(tmp_path: Path) -> None:
+    """Every twenty-fifth act; the campaign dies before every one."""
+    announce()
+    run = EveryAct(tmp_path)
+    assert run.acts > 300, f"only {run.acts} acts: nothing was done"
+    unknown = 0
+    for at in range(1 + SEED % 25, run.acts, 25):
+        for loss in WAYS:
+            unknown += run.die(at, loss).unknown
+    assert unknown, "nothing was on its way when it died: the acts show nothing"
 
 
 @pytest.mark.slow
