@@ -119,7 +119,9 @@ class Disk:
         self.dead = False
         self.fault: Fault | None = None
         self.faults_met = 0
+        self.at_first_fault: Callable[[], None] | None = None
         self.at_fault: Callable[[str], None] | None = None
+        """Told the name of the file, at every fault."""
         self.counts: Counter[tuple[Kind, Part]] = Counter()
         self._fault_count = 0
         self._serial = 0
@@ -161,6 +163,8 @@ class Disk:
         ):
             return None
         self.faults_met += 1
+        if self.faults_met == 1 and self.at_first_fault is not None:
+            self.at_first_fault()
         if self.at_fault is not None:
             self.at_fault(name)
         return fault

@@ -1,8 +1,8 @@
 """A history of one file under clocks that cannot be trusted: jumps forward and back, suspended machines, outages, clock changes.
 
 The wall clock and the boot clock are set apart (HandClock), at any moment: while the loop runs, between two turns, while nothing
-runs. Processes end, die with messages in flight, machines start anew. The file has waits for a duration and waits for a time of day
-in zones that change their clocks in those days. A book kept beside it knows when the clocks are in doubt, and after every turn
+runs. Processes end, die with messages in flight, machines start anew. The file has waits for a duration and waits for a time of
+day in zones that change their clocks in those days. A book kept beside it knows when the clocks are in doubt. After every turn
 
 - no tick is before an earlier one, nor ahead of both the wall clock and the ticks that there were;
 - nothing was dispatched while the clocks were in doubt, nor at a tick more than a minute away from the wall clock;

@@ -1,8 +1,9 @@
-"""A story of copies: a file is copied, linked, moved, put back to an older state, taken to another host or robbed of its memory, in any
-combination, and then everything that is left is served. Only the original may send, and only while nothing was done to it.
+"""A file is copied, linked, moved, put back, taken to another host or robbed of its memory, in any combination.
 
-One thing is left out, because nobody on the machine can tell: an older file put back together with the older memory outside, which
-is what a clone of the whole disk is.
+Then everything that is left is served. Only the original may send, and only while nothing was done to it.
+
+One thing is left out, because nobody on the machine can tell: an older file put back together with the older memory outside,
+which is what a clone of the whole disk is.
 
 Everything follows from the seed.
 """

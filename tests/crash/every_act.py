@@ -1,7 +1,7 @@
-"""Death before each single act of a short run, as a kill and with every loss of a power cut: nothing is drawn but what a coin takes.
+"""Death before each single act of a short run, as a kill and with every loss of a power cut.
 
-The short run is what a day is made of: a loop takes in an event and new answers, fires timers and sends; a command halts and releases.
-After each death the file goes on to its end and everything is looked at (crash_checks.py).
+The short run is what a day is made of: a loop sends, takes in answers and fires timers; commands halt and release. After each
+death the file goes on to its end and everything is looked at (crash_checks.py).
 """
 
 from __future__ import annotations

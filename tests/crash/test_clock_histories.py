@@ -1,4 +1,4 @@
-"""Histories under clocks that jump, stop and disagree: ticks never go back, nothing fires early, nothing leaves while in doubt."""
+"""Clocks that jump, stop and disagree: ticks never go back, nothing fires early, nothing leaves while in doubt."""
 
 from __future__ import annotations
 
