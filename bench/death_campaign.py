@@ -12,8 +12,8 @@
     copy     files copied, moved, put back, robbed of their memory (copy_story.py)
 
 Story n of a kind has seed + n; only the instants of `signal` are not repeated by it. A story that breaks a rule is printed with
-the command that tells it again, and its folder is kept. Folders lie in memory where the system has such a place: what a disk keeps
-is simulated above it. `python -m bench.crash_campaign` kills a real `dee serve` against a real mail server.
+the command that tells it again, and its folder is kept. Folders lie in memory where the system has such a place: what a disk
+keeps is simulated above it. `python -m bench.crash_campaign` kills a real `dee serve` against a real mail server.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ from typing import Any, Literal
 import apsw
 import msgspec
 
+from dee_appliance.store import lock
+
 Loss = Literal["all", "none", "tail", "coin"]
 Kind = Literal["read", "write", "sync", "truncate", "delete", "create", "link", "rename"]
 Part = Literal["database", "wal", "tip", "sends", "records"]
@@ -189,6 +191,10 @@ class Disk:
     def release(self) -> None:
         """Close every connection and descriptor that this process has in the folder, without another act."""
         was_dead, self.dead = self.dead, True
+        for held in list(lock._held):
+            # It would close its descriptor by number when a child is forked, and the number may be another file's by then.
+            if str(held.path).startswith(f"{self.root}/"):
+                held._forget()
         for connection in list(self._connections):
             with suppress(Died, apsw.Error):
                 connection.close(force=True)
