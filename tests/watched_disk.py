@@ -32,6 +32,8 @@ from typing import Any, Literal
 import apsw
 import msgspec
 
+from dee_appliance.store import lock
+
 Loss = Literal["all", "none", "tail", "coin"]
 Kind = Literal["read", "write", "sync", "truncate", "delete", "create", "link", "rename"]
 Part = Literal["database", "wal", "tip", "sends", "records"]
@@ -119,7 +121,9 @@ class Disk:
         self.dead = False
         self.fault: Fault | None = None
         self.faults_met = 0
+        self.at_first_fault: Callable[[], None] | None = None
         self.at_fault: Callable[[str], None] | None = None
+        """Told the name of the file, at every fault."""
         self.counts: Counter[tuple[Kind, Part]] = Counter()
         self._fault_count = 0
         self._serial = 0
@@ -161,6 +165,8 @@ class Disk:
         ):
             return None
         self.faults_met += 1
+        if self.faults_met == 1 and self.at_first_fault is not None:
+            self.at_first_fault()
         if self.at_fault is not None:
             self.at_fault(name)
         return fault
@@ -185,6 +191,10 @@ class Disk:
     def release(self) -> None:
         """Close every connection and descriptor that this process has in the folder, without another act."""
         was_dead, self.dead = self.dead, True
+        for held in list(lock._held):
+            # It would close its descriptor by number when a child is forked, and the number may be another file's by then.
+            if str(held.path).startswith(f"{self.root}/"):
+                held._forget()
         for connection in list(self._connections):
             with suppress(Died, apsw.Error):
                 connection.close(force=True)

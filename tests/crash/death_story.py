@@ -147,6 +147,8 @@ class DeathStory:
 
     def tell(self, deaths: int) -> Summary:
         """Die that often, then let everything come to its end and look at all of it. Raises AssertionError."""
+        gc.collect()
+        gc.freeze()  # a service begins with a collection, which would cost a child more than its life
         with mounted(self.disk):
             while self.deaths.all < deaths:
                 self.deaths.lives += 1
@@ -156,7 +158,9 @@ class DeathStory:
                 else:
                     self._die_forked(dice)
                 self._look()
-            return self._finish()
+            summary = self._finish()
+        gc.unfreeze()
+        return summary
 
     def _look(self) -> None:
         # What a killed process has written and not synced is there, and may yet be lost: nobody was told that it is durable.
@@ -179,7 +183,6 @@ class DeathStory:
             else:
                 self.deaths.power += 1
         self.disk.restart()
-        gc.unfreeze()
 
     def _die_forked(self, dice: random.Random) -> None:
         instant = dice.random() * LONGEST_LIFE_S if dice.random() < 0.5 else None

@@ -16,6 +16,7 @@ import pytest
 from crash_checks import ChainWalk, check_after_kill, check_end, sandbox_keys
 from crash_seed import SEED, announce
 from running_files import holds, make_file, marks, people, sent, statuses, why_disarmed
+from watched_disk import LOSSES
 
 from dee_appliance import Engine
 from dee_appliance.store.state_dir import StateDir
@@ -23,9 +24,9 @@ from dee_appliance.store.state_dir import StateDir
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 CONTACTS = 40
-SAMPLE = int(os.environ.get("DEE_CRASH_SAMPLE", "20"))
+SAMPLE = int(os.environ.get("DEE_CRASH_SAMPLE", "12"))
 """Deaths looked at in each test; the campaign looks at every one (0)."""
-HOW = ("kill", "coin")
+HOW = ("kill", "power")
 
 
 class Graveyard:
@@ -89,16 +90,18 @@ class Graveyard:
         return result
 
     def deaths(self, act: str, how: str, *, sample: int = SAMPLE, **more: Any) -> Iterator[int]:
-        """Give the folder after each death, at every act or at a sample of them."""
+        """Give the folder after each death, at every act or at a sample of them. "power": with some loss or other."""
         self.keep()
-        acts = self.order(act, how=how, **more)["acts"]
+        acts = self.order(act, how="kill" if how == "kill" else "coin", **more)["acts"]
         assert acts > 10, f"only {acts} acts: nothing was done"
         points = range(1, acts + 1)
-        chosen = sorted(random.Random(SEED).sample(points, min(sample, acts))) if sample else list(points)
+        # The last act but one is always among them: by then what was to be done is done.
+        chosen = sorted({acts - 1, *random.Random(SEED).sample(points, min(sample, acts))}) if sample else list(points)
         died = 0
         for at in chosen:
             self.restore()
-            died += self.order(act, at=at, how=how, **more)["died"]
+            loss = "kill" if how == "kill" else random.Random(SEED + at).choice(LOSSES)
+            died += self.order(act, at=at, how=loss, **more)["died"]
             yield at
         # Times differ from run to run, and so does the number of acts, a little.
         assert died >= 0.8 * len(chosen)
