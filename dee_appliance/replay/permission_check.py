@@ -44,7 +44,7 @@ class PermissionQueries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Word(NamedTuple):
-    """The last word about one channel and purpose: the entry that grants or revokes, and the one that ended the grant (0: none)."""
+    """The last word about one channel and purpose: the entry that grants or revokes, and what ended the grant (0: nothing)."""
 
     seq: int
     granted: bool

@@ -7,7 +7,7 @@ is asked only whether what the entries cite can stand.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
@@ -21,7 +21,7 @@ from dee_appliance.kernel.e1 import policy as policies
 from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.replay.permission_check import Permissions, check_permissions
 from dee_appliance.replay.reading import open_evidence, queries
-from dee_appliance.store.database import Database, Row
+from dee_appliance.store.database import Database, Row, Value
 
 Forgery = Callable[[apsw.Connection], tuple[int, str]]
 """Changes a log; returns the entry of the send that must be blamed, and words of what must be said."""
@@ -230,7 +230,7 @@ def rows_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Permissions,
     """Check a file, and count the rows that were looked up beside the log itself."""
     read = 0
 
-    def counted(self: Database, sql: str, args: tuple[object, ...] = ()) -> list[Row]:
+    def counted(self: Database, sql: str, args: Sequence[Value] = ()) -> list[Row]:
         nonlocal read
         found = execute(self, sql, args)
         read += len(found)
