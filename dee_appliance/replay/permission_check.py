@@ -4,13 +4,14 @@ This reads the log alone and knows nothing of the gate: the policy and the packs
 had put in force, and the consent must be the contact's, for this channel and purpose, neither revoked nor replaced nor
 expired by then. A gate that cited a dead consent would replay without a difference; it is found here.
 
-Rules a change must keep: no kernel decision is called; memory does not grow with the file.
+Rules a change must keep: no kernel decision is called; memory does not grow with the file, and what was read of a contact for
+one send is not read again for the next.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -27,6 +28,10 @@ EVERY_PURPOSE = "*"
 FAULTS_KEPT = 20
 FORMS_KEPT = 4_096
 """Entries that are cited again and again: one consent stands behind every send to its contact."""
+CONTACTS_KEPT = 20_000
+"""Contacts whose words are kept in memory, to go on with them at their next send."""
+SAID = (b'"action":"consent"', b'"action":"erase"')
+"""One of these stands in each entry that grants or ends a consent."""
 
 
 class PermissionQueries(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +39,54 @@ class PermissionQueries(msgspec.Struct, frozen=True, kw_only=True):
 
     select_run_contact: str
     select_plan_digest: str
-    select_contact_trail_between: str
+    select_in_contact_trail: str
+    select_contact_words: str
+
+
+class Word(NamedTuple):
+    """The last word about one channel and purpose: the entry that grants or revokes, and what ended the grant (0: nothing)."""
+
+    seq: int
+    granted: bool
+    ended: int = 0
+
+
+class Words:
+    """What a contact has said of consent up to an entry, folded from the log."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        """The first entry that is not folded yet."""
+        self.last: dict[tuple[object, object], Word] = {}
+
+    def take(self, form: Form) -> None:
+        """Take in the next entry that speaks of the contact."""
+        key = (form.detail.get("channel"), form.detail.get("purpose"))
+        match form.core["action"], form.core["outcome"]:
+            case "consent", "granted":
+                self.last[key] = Word(form.seq, granted=True)
+            case "consent", "revoked":
+                self.last[key] = Word(form.seq, granted=False)
+                if key[1] == EVERY_PURPOSE:
+                    self._end(form.seq, (key[0],))
+            case "erase", "pending":
+                self._end(form.seq, tuple(channel for channel, _ in self.last))
+            case _:
+                pass
+
+    def _end(self, seq: int, channels: tuple[object, ...]) -> None:
+        for key, word in self.last.items():
+            if key[0] in channels and word.granted and not word.ended:
+                self.last[key] = word._replace(ended=seq)
+
+    def against(self, cited: int, granted: tuple[object, object], purpose: str) -> int:
+        """Return the entry that stands against a consent that is relied on for a purpose, 0 when none does."""
+        for key in ((granted[0], purpose), (granted[0], EVERY_PURPOSE)):
+            word = self.last.get(key)
+            if word is not None and not word.granted:
+                return word.seq
+        word = self.last.get(granted, Word(cited, granted=True))
+        return word.ended if word.seq == cited else word.seq
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +124,7 @@ class _PermissionCheck:
         self._policy = 0
         self._packs: dict[str, int] = {}
         self._zones = ""
+        self._words: dict[str, Words] = {}
         self._form = lru_cache(FORMS_KEPT)(self._read)
         self._purpose = lru_cache(FORMS_KEPT)(self._read_purpose)
         self.sends = 0
@@ -116,42 +169,49 @@ class _PermissionCheck:
         if found is None or (found.core["action"], found.core["outcome"]) != ("consent", "granted"):
             self._fault(form, f"it names entry {cited} as a consent, which grants none")
             return
-        contact = self._database.one(self._own.select_run_contact, (form.run,))
-        trail = () if contact is None else self._trail(str(contact[0]), found.seq, form.seq)
-        if not trail or trail[0] != found.seq:
-            self._fault(form, f"the consent of entry {cited} is another contact's")
-            return
         channel, purpose = CHANNEL_OF[str(form.core["action"])], self._purpose(str(form.core["plan"]))
         granted = (found.detail.get("channel"), found.detail.get("purpose"))
+        words = self._words_of(form)
+        if not self._is_theirs(form, found.seq, words.last.get(granted)):
+            self._fault(form, f"the consent of entry {cited} is another contact's")
+            return
         if granted not in {(channel, purpose), (channel, EVERY_PURPOSE)}:
             self._fault(form, f"the consent of entry {cited} is for {granted}, the send for {(channel, purpose)}")
             return
         expires, tick = found.detail.get("expires"), form.core["tick"]
         if isinstance(expires, int) and isinstance(tick, int) and tick >= expires:
             self._fault(form, f"the consent of entry {cited} had expired at tick {expires}")
-        for seq in trail[1:]:
-            if self._ends(seq, granted):
-                self._fault(form, f"the consent of entry {cited} was ended by entry {seq}")
-                return
+        against = words.against(found.seq, granted, purpose)
+        if against > found.seq:
+            self._fault(form, f"the consent of entry {cited} was ended by entry {against}")
+        elif against:
+            self._fault(form, f"entry {against} revokes, and the consent of entry {cited} does not undo it")
 
-    def _ends(self, seq: int, granted: tuple[object, object]) -> bool:
-        """Whether an entry of the same contact ends a consent, or puts another in its place."""
-        form = self._form(seq)
-        if form is None:
-            return False
-        action, outcome = form.core["action"], form.core["outcome"]
-        if (action, outcome) == ("erase", "pending"):
+    def _contact(self, form: Form) -> str:
+        row = self._database.one(self._own.select_run_contact, (form.run,))
+        return "" if row is None else str(row[0])
+
+    def _words_of(self, form: Form) -> Words:
+        """Return what the contact of a send had said before it. Sends come in the order of the log."""
+        contact = self._contact(form)
+        words = self._words.pop(contact, None) or Words()
+        if len(self._words) >= CONTACTS_KEPT:
+            del self._words[next(iter(self._words))]
+        self._words[contact] = words
+        for _, body in self._database.execute(self._own.select_contact_words, (contact, words.read, form.seq, *SAID)):
+            value = lenient(body)
+            said = None if value is None else read_form(value)
+            if said is not None:
+                words.take(said)
+        words.read = form.seq
+        return words
+
+    def _is_theirs(self, form: Form, cited: int, word: Word | None) -> bool:
+        """Whether the cited entry is about the contact of the send, and stands before it."""
+        if word is not None and word.seq == cited:
             return True
-        if action != "consent" or form.detail.get("channel") != granted[0]:
-            return False
-        purpose = form.detail.get("purpose")
-        return (outcome == "revoked" and purpose in {granted[1], EVERY_PURPOSE}) or (
-            outcome == "granted" and purpose == granted[1]
-        )
-
-    def _trail(self, contact: str, first: int, end: int) -> tuple[int, ...]:
-        rows = self._database.execute(self._own.select_contact_trail_between, (contact, first, end))
-        return tuple(int(str(seq)) for (seq,) in rows)
+        where = (self._contact(form), cited, form.seq)
+        return self._database.one(self._own.select_in_contact_trail, where) is not None
 
     def _read(self, seq: int) -> Form | None:
         row = read_entry(self._database, self._names, seq)

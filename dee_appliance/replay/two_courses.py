@@ -9,9 +9,10 @@ a rule that does nothing as long as both courses are the same:
   channel waited in the recorded queue, the loop was not pulling it.
 - **Reactions.** What a provider or a recipient said of a send is taken over if the same send leaves at the same tick with the
   same message. Otherwise it is dropped: history does not know how anybody would have reacted. A send without a recorded
-  reaction puts its run beyond history.
+  reaction puts its run beyond history, and so does a task that nobody was given at that tick.
 - **People.** A verb that answers to the state of a run (resume, retry, skip, resolve, a task's outcome) is taken over if the
-  run stands where it stood; pause and cancel always. Everything else about contacts and the file happened by itself.
+  run stands where it stood; pause and cancel always, and the resume that answers to a pause. Everything else about contacts and
+  the file happened by itself.
 
 Rules a change must keep: nothing here decides about a run, everything goes through Journal.apply; nothing depends on anything but
 the file and the change.
@@ -19,7 +20,7 @@ the file and the change.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -63,10 +64,19 @@ AT_ANY_STATE = ("pause", "cancel")
 
 
 class Beyond(msgspec.Struct, frozen=True, kw_only=True):
-    """From which send on history cannot say how a run would have gone on. `tick` is UTC seconds."""
+    """From which send or task on history cannot say how a run would have gone on. `tick` is UTC seconds."""
 
     tick: int
     step: str
+
+
+class Task(NamedTuple):
+    """A task that a run gives to people. `tick` is UTC seconds."""
+
+    run: str
+    step: str
+    visit: int
+    tick: int
 
 
 class Shells(msgspec.Struct, frozen=True):
@@ -99,6 +109,8 @@ class TwoCourses:
         self._shell = shells.changed
         self._run = run
         self._fresh: list[Permit] = []
+        self._given: tuple[list[Task], list[Task]] = ([], [])
+        """The tasks that were given at this tick, in each course."""
         self._packs_used = False
 
     def both(self) -> list[Course]:
@@ -114,12 +126,13 @@ class TwoCourses:
 
     def step(self, row: InputRow) -> None:
         """Take the next recorded input into both courses."""
+        if row.tick > self.then.journal.last_tick:
+            if self.now is not None:
+                self._until(self.now, row.tick)
+            self._kept.kept.clear()
         if self.now is None:
             self._recorded(row)
             return
-        if row.tick > self.now.journal.last_tick:
-            self._until(self.now, row.tick)
-            self._kept.kept.clear()
         if row.kind == "dispatch.pull":
             self._fire(self.now, row.tick)
         self._shell.begin(self.then.state, self.now.state, row)
@@ -174,6 +187,9 @@ class TwoCourses:
     def _note(self, steps: list[tuple[str, Step]], side: int) -> None:
         if self._run is not None:
             self.traces[side].extend(step for run, step in steps if run == self._run)
+        if self.now is not None:
+            tasks = [(run, step) for run, step in steps if (step.action, step.outcome) == ("task", "assigned")]
+            self._given[side].extend(Task(run, step.step, step.visit, step.tick) for run, step in tasks)
 
     def _rules_changed(self, now: Course, tick: int) -> None:
         """The packs of the change count from the first policy on. Raises Refused when rules contradict each other."""
@@ -230,13 +246,19 @@ class TwoCourses:
     # ---- what the recorded world says of the other course ----
 
     def _look_beyond(self, now: Course) -> None:
-        """At the end of a tick, find the sends that left and have no recorded reaction."""
+        """At the end of a tick, find the sends that left and the tasks that were given, and have no recorded reaction."""
         for permit in self._fresh:
             if permit.run not in self.beyond and not self._same_send(
                 now, permit.send_key, permit.attempt, unknown=False
             ):
                 self.beyond[permit.run] = Beyond(tick=permit.tick, step=permit.step)
         self._fresh.clear()
+        then, other = self._given
+        for task in other:
+            if task not in then:
+                self.beyond.setdefault(task.run, Beyond(tick=task.tick, step=task.step))
+        then.clear()
+        other.clear()
 
     def _same_send(self, now: Course, send_key: str, attempt: int | None, *, unknown: bool) -> bool:
         """Tell whether a send left at the same tick with the same message in both courses; `unknown`: if none was recorded."""
@@ -256,7 +278,7 @@ class TwoCourses:
             case Event() if value.send_key:
                 return self._same_send(now, value.send_key, None, unknown=True)
             case Verb() if value.verb not in AT_ANY_STATE:
-                return self._stands_alike(now, value.run)
+                return self._stands_alike(now, value.run) or (value.verb == "resume" and self._paused(now, value.run))
             case TaskDone():
                 return self._stands_alike(now, value.run)
             case _:
@@ -265,6 +287,10 @@ class TwoCourses:
     def _stands_alike(self, now: Course, name: str) -> bool:
         then, other = self.then.state.run_by_id(name), now.state.run_by_id(name)
         return then is None or (other is not None and _stand(then) == _stand(other))
+
+    def _paused(self, now: Course, name: str) -> bool:
+        runs = self.then.state.run_by_id(name), now.state.run_by_id(name)
+        return all(run is not None and run.status == "PAUSED" for run in runs)
 
 
 def _row(now: Course, value: Input, tick: int) -> InputRow:

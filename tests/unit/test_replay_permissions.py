@@ -7,16 +7,21 @@ is asked only whether what the entries cite can stand.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
 import pytest
 from file_edits import Json, body_of, find_entry, part, rechain, rows
-from recorded_files import attacker, rich_file
+from recorded_files import SMALL_ZONES, TEMPLATE_DIGEST, Recorder, attacker, contact_id, rich_file
 
+from dee_appliance.kernel.e1 import input as inputs
+from dee_appliance.kernel.e1 import plan as plans
+from dee_appliance.kernel.e1 import policy as policies
+from dee_appliance.kernel.e1.encoding import canonical
 from dee_appliance.replay.permission_check import Permissions, check_permissions
 from dee_appliance.replay.reading import open_evidence, queries
+from dee_appliance.store.database import Database, Row, Value
 
 Forgery = Callable[[apsw.Connection], tuple[int, str]]
 """Changes a log; returns the entry of the send that must be blamed, and words of what must be said."""
@@ -137,11 +142,28 @@ def a_contact_that_was_erased(connection: apsw.Connection) -> tuple[int, str]:
     return seq, f"the consent of entry {granted} was ended by entry {granted + 1}"
 
 
+def a_purpose_that_was_revoked_after_all_were_granted(connection: apsw.Connection) -> tuple[int, str]:
+    """What is granted for every purpose does not stand against a word about this one."""
+    seq, value = first_send(connection)
+    granted = int(str(part(value, "saw")["consent"]))
+    alter(connection, granted + 1, outcome="revoked", detail={"channel": "email", "purpose": "marketing"})
+    return seq, f"the consent of entry {granted} was ended by entry {granted + 1}"
+
+
+def a_purpose_that_was_revoked_before_all_were_granted(connection: apsw.Connection) -> tuple[int, str]:
+    seq, value = first_send(connection)
+    granted = int(str(part(value, "saw")["consent"]))
+    detail = {"channel": "email", "purpose": "marketing"}
+    alter(connection, granted - 1, action="consent", outcome="revoked", detail=detail)
+    return seq, f"entry {granted - 1} revokes, and the consent of entry {granted} does not undo it"
+
+
 FORGERIES: list[Forgery] = [
     a_policy_that_is_not_in_force, a_policy_of_later, no_policy, a_pack_that_nobody_used, zones_of_another_table,
     no_consent_where_one_was_needed, an_entry_that_is_no_consent, an_entry_that_is_not_there, the_consent_of_another,
     a_consent_for_another_channel, a_consent_for_another_purpose, a_consent_that_ended_that_second,
     a_consent_that_was_revoked, a_contact_that_was_erased,
+    a_purpose_that_was_revoked_after_all_were_granted, a_purpose_that_was_revoked_before_all_were_granted,
 ]  # fmt: skip
 
 
@@ -173,3 +195,59 @@ def test_a_consent_holds_until_the_second_before_its_end(tmp_path: Path) -> None
     assert not fault.startswith(f"entry {seq} "), (
         "the send in the last second is permitted, a later one of the run is not"
     )
+
+
+AGAIN = plans.Plan(
+    plan="outreach",
+    version=1,
+    purpose="marketing",
+    enroll=plans.Enroll(reentry="always"),
+    steps=(plans.SendEmail(id="letter", template="intro", next="end"), plans.End(id="end", outcome="told")),
+    templates={"intro": TEMPLATE_DIGEST},
+)
+ONLY_CONSENT = policies.Policy(id="file", rules=(policies.ConsentRule(id="consent", purposes=("marketing",)),))
+
+
+def faithful_contact(path: Path, sends: int) -> Path:
+    """A file with one contact, who gets all letters by one consent and speaks of something else before each."""
+    recorder = Recorder(path)
+    digest, brought = recorder.document("zones", canonical(SMALL_ZONES))
+    recorder.put(inputs.ZonesUse(digest=digest), brought=brought)
+    recorder.use_policy(ONLY_CONSENT)
+    recorder.publish(AGAIN)
+    recorder.put(inputs.ContactPut(contact=contact_id(1), facts={"present": ["email"]}, tokens={"email": "mail"}))
+    recorder.put(inputs.ConsentSet(contact=contact_id(1), channel="email", granted=True))
+    for _ in range(sends):
+        recorder.tick += 60
+        recorder.put(inputs.ConsentSet(contact=contact_id(1), channel="voice", granted=True))
+        recorder.put(inputs.Enroll(contact=contact_id(1), plan="outreach"))
+        recorder.drain()
+    recorder.close()
+    return path
+
+
+def rows_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Permissions, int]:
+    """Check a file, and count the rows that were looked up beside the log itself."""
+    read = 0
+
+    def counted(self: Database, sql: str, args: Sequence[Value] = ()) -> list[Row]:
+        nonlocal read
+        found = execute(self, sql, args)
+        read += len(found)
+        return found
+
+    execute = Database.execute
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "execute", counted)
+        return permissions_of(path), read
+
+
+def test_what_it_costs_to_look_at_the_sends_of_one_contact_grows_with_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    for sends in (20, 40):
+        found, read = rows_read(faithful_contact(tmp_path / f"{sends}.db", sends), monkeypatch)
+        assert (found.sends, found.by_consent, found.wrong) == (sends, sends, 0)
+        looked.append(read)
+    assert looked[1] < looked[0] * 2.1

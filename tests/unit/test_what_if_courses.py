@@ -19,6 +19,8 @@ from zone_files import make_zone_file, moved
 from dee_appliance import Engine
 from dee_appliance.errors import Divergence, Refused
 from dee_appliance.kernel.e1.encoding import send_key
+from dee_appliance.kernel.e1.run import Given
+from dee_appliance.replay.changed_shell import KeepingShell
 from dee_appliance.replay.what_if import BEYOND, RunChange, WhatIf, WhatIfOptions
 from dee_appliance.runtime.changed_documents import ChangedFiles
 from dee_appliance.runtime.clock import SetClock
@@ -199,6 +201,23 @@ def ends(told: dict[str, RunChange]) -> dict[str, str]:
 def test_the_documents_of_the_file_change_nothing(engine: Engine) -> None:
     found, told = asked(engine, plans=(beside(engine, "plan.toml"),), policy=beside(engine, "policy.toml"))
     assert (found.swaps, told, found.counts.same) == ((), {}, 3)
+
+
+def test_what_was_rendered_is_kept_no_longer_than_its_second(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+
+    def counted(self: KeepingShell, *about: Any) -> Given:
+        given = give(self, *about)
+        kept.append(len(self.kept))
+        return given
+
+    give = KeepingShell.give
+    monkeypatch.setattr(KeepingShell, "give", counted)
+    asked(engine, plans=(beside(engine, "plan.toml"),))
+    assert kept == [1, 2, 3, 1], "three letters, and days later the last one"
+    kept.clear()
+    asked(engine, plans=(beside(engine, "plan.toml", '"no_reply"', '"silence"'),))
+    assert kept == [1, 2, 3, 1]
 
 
 def test_another_title_is_another_plan_in_which_everybody_does_the_same(engine: Engine) -> None:
