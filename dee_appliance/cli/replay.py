@@ -26,7 +26,7 @@ MEGABYTE = 1 << 20
 
 
 @command()
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path, readable=False))
 @click.option("--run", metavar="RUN", help="Also print the entries of one run, as recorded and as replayed.")
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Files at the same time. [default: processors]")
 @click.option(

@@ -53,7 +53,7 @@ def test(
 
     if fail_uncovered and names:
         raise Usage("--fail-uncovered asks for all cases", where="-k", hint="leave one of the two out")
-    _refuse_targets(junit, keep, scenarios)
+    _refuse_targets(junit, keep)
     told: dict[str, list[str]] = {}
 
     def on_case(case: CaseReport) -> None:
@@ -81,11 +81,16 @@ def test(
     _finish(session, report, fail_uncovered=fail_uncovered, keep=keep)
 
 
-def _refuse_targets(junit: Path | None, keep: Path | None, scenarios: tuple[Path, ...]) -> None:
+def _refuse_targets(junit: Path | None, keep: Path | None) -> None:
     from dee_appliance.store.header import refuse_to_replace
 
     if junit is not None:
-        refuse_to_replace(junit, *[one for one in scenarios if one.is_file()], *([keep] if keep is not None else []))
+        refuse_to_replace(junit, *([keep] if keep is not None else []))
+        if junit.is_file() and junit.read_bytes()[:1] not in (
+            b"",
+            b"<",
+        ):  # an older report may go, a scenario or a plan may not
+            raise Usage("that file would be overwritten", where=str(junit), hint="name another file")
 
 
 def _record(case: CaseReport) -> dict[str, object]:
@@ -207,7 +212,7 @@ def _finish(session: Session, report: ScenarioReport, *, fail_uncovered: bool, k
         {"type": "summary", "passed": passed, "failed": failed, "uncovered": uncovered, "seconds": round(seconds, 6)}
     )
     if keep is not None:
-        session.out.line(f"kept {keep}: dee log --db {keep}")
+        session.out.line(f"kept {keep}: dee log --db {_quoted(str(keep))}")
     counts = [f"{failed} failed"] if failed else []
     session.out.line(", ".join([*counts, f"{passed} passed"]) + f" in {seconds:.2f} s")
     if failed:

@@ -20,7 +20,7 @@ PATH = click.Path(path_type=Path)
 
 
 @command("what-if")
-@click.argument("file", type=PATH, required=False)
+@click.argument("file", type=click.Path(path_type=Path, readable=False), required=False)
 @click.option(
     "--plan",
     "plans",

@@ -163,8 +163,8 @@ class TwoCourses:
         self.then.bring(self._substitution.brought(row.seq), row.seq)
         try:
             outcome, steps = self.then.apply(row)
-        except (HostError, Refused, MemoryError):
-            raise
+        except (HostError, Refused, MemoryError, OSError):
+            raise  # of the machine or of whoever is told of a flip (a closed pipe): the history has nothing to do with it
         except Exception as error:
             why = error.what if isinstance(error, DeeError) else f"{type(error).__name__}: {error}"
             raise Divergence(

@@ -67,6 +67,10 @@ def find_scenarios(paths: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         if not path.is_dir():
+            if not path.exists():
+                raise Usage(
+                    "there is no such file or folder", where=str(path), hint="name scenario files, or folders with some"
+                )
             found[path] = None
             continue
         beneath = [one for one in path.rglob("*.toml") if is_scenario(one) and not _is_hidden(one.relative_to(path))]
@@ -91,9 +95,12 @@ def _is_hidden(path: Path) -> bool:
 
 
 def read_scenario(path: Path, zones: ZoneTable) -> tuple[Scenario | None, tuple[Finding, ...]]:
-    """Read and check one scenario file; None when anything was refused. Raises Refused when there is no file to look into."""
+    """Read and check one scenario file; None when anything was refused. Raises Usage when it is no text of TOML or JSON."""
     found = Findings()
-    source, scenario = read_source(path, found), None
+    try:
+        source, scenario = read_source(path, found), None
+    except Refused as refused:
+        raise Usage(refused.what, where=refused.where, hint=refused.hint) from refused
     if source is not None:
         try:
             plain = {key: _dated(value) for key, value in source.data.items()}

@@ -190,7 +190,12 @@ class _Checker:
             place.refuse(("event",), "unknown_kind", f"`{event.event}` does not happen to a send by {channel}", hint)
         elif channel is None and step is None and event.event not in EVENTS:
             self._own_event(place, event.event)
-        if event.text is not None and event_name(event.event, channel) not in ("email.replied", "sms.replied"):
+        known = step is None or channel is not None
+        if (
+            known
+            and event.text is not None
+            and event_name(event.event, channel) not in ("email.replied", "sms.replied")
+        ):
             place.refuse(("text",), "wrong_combination", f"`{event.event}` brings no text", "only a reply does")
 
     def _own_event(self, place: Place, name: str) -> None:

@@ -38,13 +38,13 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wal_of(path: Path) -> Path:
-    """Return the name of the write-ahead log beside a database file."""
-    return path.with_name(path.name + "-wal")
+    """Return the name of the write-ahead log of a database file: SQLite puts it beside the file, never beside a link to it."""
+    return Path(f"{os.path.realpath(path)}-wal")
 
 
 def shm_of(path: Path) -> Path:
-    """Return the name of the shared-memory index beside a database file."""
-    return path.with_name(path.name + "-shm")
+    """Return the name of the shared-memory index of a database file, beside the file itself like the write-ahead log."""
+    return Path(f"{os.path.realpath(path)}-shm")
 
 
 def refuse_to_replace(target: Path, *kept: Path) -> None:
@@ -130,9 +130,15 @@ def read_start(path: Path) -> bytes:
         finally:
             with_layer.xClose()
     except apsw.Error as error:
-        raise HostError("the file cannot be opened for reading", where=str(path)) from error
+        raise HostError(
+            "the file cannot be opened for reading",
+            where=str(path),
+            hint="ask as the user who owns it, or take a copy that you may read",
+        ) from error
 
 
 def open_bytes(path: Path) -> apsw.VFSFile:
-    """Open a database file for reading bytes through SQLite's file layer, which shares the locks of this process."""
-    return apsw.VFSFile("", str(path.absolute()), [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0])
+    """Open a database file, or what a link leads to, for reading bytes through SQLite's file layer, which shares the locks of this
+    process.
+    """
+    return apsw.VFSFile("", os.path.realpath(path), [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0])

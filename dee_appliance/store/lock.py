@@ -162,7 +162,11 @@ def _lock(descriptor: int, lock_path: Path) -> bool:
 
 
 def _cannot(path: Path, error: OSError) -> HostError:
-    return HostError(f"the lock file cannot be used: {os.strerror(error.errno or 0)}", where=str(path))
+    return HostError(
+        f"the lock file cannot be used: {os.strerror(error.errno or 0)}",
+        where=str(path),
+        hint="act as the user who owns the file; to read only, copy the file without its lock",
+    )
 
 
 def _forget_all() -> None:

@@ -90,6 +90,39 @@ def test_a_wrong_scenario_ends_with_two_and_runs_nothing(bare: Terminal) -> None
     assert bare.dee("plan", "test", "plans/templates").code == 2
 
 
+def test_a_name_that_leads_nowhere_is_no_failed_case(bare: Terminal) -> None:
+    desk(bare.folder / "plans")
+    (bare.folder / "plans/latin.scenario.toml").write_bytes(b'plan = "caf\xe9"')
+    for name, what in (
+        ("plan", "there is no such file or folder"),
+        ("plans/templates/hello.eml.j2", "is neither a .toml nor a .json file"),
+        ("plans", "is not UTF-8 text"),
+    ):
+        said = bare.dee("plan", "test", name)
+        assert (said.code, said.out) == (2, ""), said
+        assert what in said.err
+
+
+def test_a_report_takes_the_place_of_a_report_and_of_nothing_else(bare: Terminal) -> None:
+    scenario(desk(bare.folder / "plans"), case(*REPLY))
+    before = {path: path.read_bytes() for path in (bare.folder / "plans").glob("*.toml")}
+    for path in before:
+        said = bare.dee("plan", "test", "plans", "--junit", path)
+        assert said.code == 2
+        assert "that file would be overwritten" in said.err
+    assert {path: path.read_bytes() for path in before} == before
+    for _ in range(2):
+        bare.ok("plan", "test", "plans", "--junit", "report.xml")
+
+
+def test_an_event_after_a_step_that_is_not_there_is_one_mistake(bare: Terminal) -> None:
+    event = ("[[case.event]]", 'event = "replied"', 'after = "nowhere"', 'text = "Yes."')
+    scenario(desk(bare.folder / "plans"), case(*event))
+    said = bare.dee("plan", "test", "plans")
+    assert "there is no step `nowhere`" in said.err
+    assert "the scenarios have 1 mistake" in said.err
+
+
 def test_junit_counts_cases_and_failures_by_file(bare: Terminal) -> None:
     folder = desk(bare.folder / "plans")
     scenario(folder, case(*REPLY, name="a & <b>"), name="a.scenario.toml")

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
+import click
 import msgspec
 import pytest
 from terminal import Terminal, serve_all
 
+from dee_appliance.cli.replay import replay as replay_command
+from dee_appliance.cli.what_if import what_if as what_if_command
 from dee_appliance.replay.child_process import Failure, Told, in_children
 from dee_appliance.replay.divergence import CausedBy, FirstDivergence
 from dee_appliance.replay.finding import Finding
@@ -198,6 +201,32 @@ def test_a_file_is_replayed_where_nothing_can_be_written(unwritable: Path) -> No
     assert done.failure is None, done.failure
     assert msgspec.json.decode(done.result, type=ReplayReport).same
     assert sorted(path.name for path in unwritable.iterdir()) == ["file.db", "file.db-wal"]
+
+
+def test_a_file_that_may_not_be_read_is_told_like_a_broken_one_and_not_by_the_words_of_the_command() -> None:
+    for command in (replay_command, what_if_command):
+        (files,) = [one.type for one in command.params if isinstance(one, click.Argument)]
+        assert isinstance(files, click.Path)
+        assert not files.readable
+
+
+# -- through a link --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.breaks_its_file
+def test_a_link_to_the_file_is_as_good_as_the_file(past: Terminal) -> None:
+    link = past.folder / "link.db"
+    link.symlink_to(past.file)
+    run = past.run_of("K-1")
+    for words in (("replay",), ("replay", "--untrusted"), ("verify", "--state"), ("debug", run, "--do", "end")):
+        assert past.ok(*words, "--db", "link.db").out
+    connection = apsw.Connection(str(past.file))
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.execute("UPDATE counter SET settled = settled + 1")
+    connection.close()
+    for words in (("replay",), ("replay", "--untrusted")):
+        assert "with its write-ahead log" in past.ok(*words, "--db", "link.db").out
+    assert past.dee("verify", "--state", "--db", "link.db").code == 4
 
 
 # -- the report as JSON ------------------------------------------------------------------------------------------------------

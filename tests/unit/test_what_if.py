@@ -198,6 +198,15 @@ def test_it_changes_no_byte_and_makes_no_socket(engine: Engine, monkeypatch: pyt
     assert hashlib.sha256(engine.path.read_bytes()).digest() == before
 
 
+def test_a_listener_that_goes_away_is_no_divergence(engine: Engine) -> None:
+    def closed(_: RecordedFlip) -> None:
+        raise BrokenPipeError("nobody reads any more")
+
+    change = engine.changed_history(ChangedFiles(packs=(beside(engine, HOUSE),)))
+    with pytest.raises(BrokenPipeError):
+        engine.what_if(change, options=WhatIfOptions(on_flip=closed))
+
+
 def test_rules_that_contradict_each_other_are_refused(engine: Engine) -> None:
     clash = with_policy(engine, 'id   = "stop"', 'id   = "house/florida-hours"')
     with pytest.raises(Refused, match="house/florida-hours stands in the policy and in house"):
