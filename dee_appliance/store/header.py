@@ -138,7 +138,7 @@ def read_start(path: Path) -> bytes:
 
 
 def open_bytes(path: Path) -> apsw.VFSFile:
-    """Open a database file, or what a link leads to, for reading bytes through SQLite's file layer, which shares the locks of this
-    process.
+    """Open a database file, or what a link leads to, for reading bytes: through SQLite's file layer, as closing the file by any
+    other would drop this process's locks.
     """
     return apsw.VFSFile("", os.path.realpath(path), [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0])
