@@ -10,6 +10,7 @@ import random  # noqa: TID251 - drawn from the seed
 import tempfile
 import traceback
 from collections import Counter
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from dee_appliance.store.database import Database, open_reader
 
 SETTLING_DAYS = 45
 ATTEMPTS_A_HAPPENING = 5
+NEWCOMER = 9_999
+"""The number of a person whom no case draws."""
 WAITS_FOR_A_PERSON = ("PAUSED", "FAILED")
 
 
@@ -80,6 +83,7 @@ def _tell(world: World) -> None:
             world.at(one.at_ms, partial(_happen, world, acts, machine, one))
     _run(world, world.case.until * DAY_MS)
     _settle(world, acts)
+    _forget(world, acts)
     _end(world)
 
 
@@ -142,6 +146,21 @@ def _resume(acts: Acts) -> None:
     paused = acts.runs("PAUSED")
     if paused:
         acts._engine.operate("resume", paused)
+
+
+def _forget(world: World, acts: Acts) -> None:
+    """Somebody comes and is erased while somebody else reads: it is all in the WAL. Then again, when nobody reads."""
+    there, found = set(acts.contacts()), []
+
+    def beside_a_reader() -> None:
+        with world.engine.view() as view, closing(view.database.stream("SELECT seq FROM audit")) as entries:
+            next(entries)
+            acts.bring((NEWCOMER,))
+            found.extend(sorted(set(acts.contacts()) - there))
+            acts.erase(found[0])
+
+    world.somebody("erase beside a reader", beside_a_reader)
+    world.somebody("erase again", lambda: acts.erase(found[0]))
 
 
 # ---- the end -----------------------------------------------------------------------------------------------------------
