@@ -15,10 +15,12 @@ from kernel_builder import (
     EPOCH,
     Story,
     branch,
+    budget,
     call,
     contact_id,
     daily,
     email,
+    hours,
     leave,
     plan_of,
     policy_of,
@@ -30,6 +32,8 @@ from kernel_builder import (
 
 from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
+from dee_appliance.kernel.e1 import policy as policies
+from dee_appliance.kernel.e1.encoding import canonical
 
 CASES = Path(__file__).with_name("kernel_entries.txt")
 HOUR = EPOCH + 3_600
@@ -105,8 +109,13 @@ def brought(kind: str, body: bytes, value: Callable[[str], inputs.Input]) -> Hap
     return happens
 
 
+def used_pack(*rules: policies.Rule) -> Happens:
+    pack = policies.Pack(id="us", version="1", as_of="2026-11-23", notice="invented", rules=rules)
+    return brought("pack", canonical(pack), lambda digest: inputs.PackUse(pack="us", digest=digest, actor="ann"))
+
+
 def put(**attributes: inputs.Scalar) -> Happens:
-    return lambda story: story.put(**attributes)
+    return lambda story: story.put(0, **attributes)  # type: ignore[arg-type]  # none of them is called zone
 
 
 FULL: dict[str, inputs.Scalar] = {
@@ -141,7 +150,7 @@ def answered(*answers: tuple[str, ...], channel: plans.Channel = "email", **more
 
 
 def operated(*verbs: tuple[str, ...]) -> Happens:
-    return lambda story: [story.verb(*verb) for verb in verbs]
+    return lambda story: [story.verb(*verb) for verb in verbs]  # type: ignore[arg-type]
 
 
 PLANS = (PLAIN, TYPED, ASKING, EXCLUSIVE, AGAIN, AFTER, MAILER, PRESSED, RINGER, WAYS, LEAVING)
@@ -170,6 +179,7 @@ HAPPENINGS: dict[str, Happens] = {
     "a setting that does not exist": setting("sender.mood", '"good"'),
     "the file is armed": admit(inputs.Arm(incarnation=1, actor="ann")),
     "the file is armed out of turn": admit(inputs.Arm(incarnation=3)),
+    "an epoch that is not newer": admit(inputs.EpochUse(epoch=1, actor="ann")),
     "a policy": lambda story: story.policy(policy_of(daily(5))),
     "a policy whose document is not there": admit(inputs.PolicySet(digest="b3:none")),
     "a policy that is none": brought("policy", b'{"no":"policy"}', lambda digest: inputs.PolicySet(digest=digest)),
@@ -179,6 +189,12 @@ HAPPENINGS: dict[str, Happens] = {
     "a pack whose document is not there": admit(inputs.PackUse(pack="us", digest="b3:none")),
     "a pack that is none": brought("pack", b'{"no":"pack"}', lambda digest: inputs.PackUse(pack="us", digest=digest)),
     "a pack that is not in use is retired": admit(inputs.PackRetire(pack="us")),
+    "a pack": used_pack(),
+    "the same pack again": both(used_pack(), used_pack()),
+    "a pack whose rules are called like others": both(
+        lambda story: story.policy(policy_of(daily(5))), used_pack(daily(5))
+    ),
+    "a pack is retired": both(used_pack(), admit(inputs.PackRetire(pack="us"))),
     "a fact": admit(inputs.FactSet(name="registered", value=True, actor="ann")),
     "a fact that nobody knows any more": admit(inputs.FactSet(name="registered", value=None)),
     "a list grows": listed("a", "b"),
@@ -312,6 +328,71 @@ HAPPENINGS: dict[str, Happens] = {
         enroll("mailer"),
         lambda story: story.pull(),
         lambda story: story.policy(policy_of(daily(1))),
+    ),
+    "a full day is over": both(
+        lambda story: story.policy(policy_of(daily(0))),
+        enroll("mailer"),
+        lambda story: story.pull(),
+        lambda story: story.later(DAY_S),
+    ),
+    "a rate": both(
+        lambda story: story.policy(policy_of(policies.RateRule(id="rate", limit=1, seconds=60))),
+        answered(("accepted",)),
+        enroll("pressed"),
+        lambda story: story.pull(),
+    ),
+    "a budget that is used up": both(
+        lambda story: story.policy(policy_of(budget(1))), enroll("mailer"), lambda story: story.pull()
+    ),
+    "a budget that is used up for today": both(
+        lambda story: story.policy(policy_of(budget(150, period="day", on_fail="hold"))),
+        answered(("unknown",)),
+        enroll("again"),
+        enroll("pressed"),
+        lambda story: story.pull(),
+    ),
+    "a budget in the money of others": both(
+        lambda story: story.policy(policy_of(budget(500, currency="EUR"))), enroll("mailer"), lambda story: story.pull()
+    ),
+    "no consent": both(
+        lambda story: story.policy(policy_of(policies.ConsentRule(id="consent"))),
+        enroll("mailer"),
+        lambda story: story.pull(),
+    ),
+    "consent of another class": both(
+        lambda story: story.policy(policy_of(policies.ConsentRule(id="consent", classes=("written",)))),
+        consent(),
+        enroll("mailer"),
+        lambda story: story.pull(),
+    ),
+    "hours that are not open": both(
+        lambda story: story.policy(policy_of(policies.WindowRule(id="hours", hours=hours()))),
+        enroll("mailer"),
+        lambda story: story.pull(),
+    ),
+    "hours that are never open": both(
+        lambda story: story.policy(policy_of(policies.WindowRule(id="hours", hours=hours(days=0)))),
+        enroll("mailer"),
+        lambda story: story.pull(),
+    ),
+    "hours where nobody knows the zone": both(
+        lambda story: story.policy(policy_of(policies.WindowRule(id="hours", hours=hours()))),
+        lambda story: story.put(zone=None),
+        enroll("mailer"),
+        lambda story: story.pull(),
+    ),
+    "a cap": both(
+        lambda story: story.policy(policy_of(policies.CapRule(id="cap", limit=1, seconds=DAY_S))),
+        answered(("accepted",)),
+        enroll("pressed"),
+        lambda story: story.pull(),
+    ),
+    "a fact that nobody has recorded": both(
+        lambda story: story.policy(
+            policy_of(policies.FactRule(id="fact", require=(policies.Ground(fact="registered"),)))
+        ),
+        enroll("mailer"),
+        lambda story: story.pull(),
     ),
     "a breaker": both(setting("breaker.threshold", "1"), answered(("rejected", "transient"))),
     "a trial without guests": both(setting("trial", "true"), enroll("mailer"), lambda story: story.pull()),
