@@ -10,7 +10,6 @@ import random  # noqa: TID251 - drawn from the seed
 import tempfile
 import traceback
 from collections import Counter
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -153,11 +152,13 @@ def _forget(world: World, acts: Acts) -> None:
     there, found = set(acts.contacts()), []
 
     def beside_a_reader() -> None:
-        with world.engine.view() as view, closing(view.database.stream("SELECT seq FROM audit")) as entries:
+        with world.engine.view() as view:
+            entries = view.database.stream("SELECT seq FROM audit")
             next(entries)
             acts.bring((NEWCOMER,))
             found.extend(sorted(set(acts.contacts()) - there))
             acts.erase(found[0])
+            assert list(entries), "somebody has read until now"
 
     world.somebody("erase beside a reader", beside_a_reader)
     world.somebody("erase again", lambda: acts.erase(found[0]))
