@@ -418,11 +418,14 @@ def load_list(campaign: Campaign) -> None:
 
 
 def pass_time(campaign: Campaign) -> None:
-    """Time goes on: to the next timer, or by some stretch."""
+    """Time goes on: to the next timer, to when a consent expires, or by some stretch."""
     rng = campaign.rng
     due = campaign.journal.state.next_due()
+    expires = campaign.journal.database.execute("SELECT min(expires) FROM consent WHERE expires > ?", (campaign.tick,))
     if due is not None and due > campaign.tick and rng.random() < 0.5:
         campaign.tick = due + rng.choice([-1, 0, 0, 0, 1])
+    elif expires[0][0] is not None and rng.random() < 0.2:
+        campaign.tick = expires[0][0]
     else:
         campaign.tick += rng.choice([1, 1, 10, 60, 600, 3_600, 3_600, 6 * 3_600, DAY_S])
     if rng.random() < 0.8:

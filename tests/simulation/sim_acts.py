@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random  # noqa: TID251 - each act has dice of its own
 from collections.abc import Callable
 from itertools import count
@@ -31,6 +32,8 @@ class Acts:
         self._world = world
         self._versions: dict[str, int] = {}
         self._imports = 0
+        self._addresses: dict[str, set[str]] = {}
+        """Of those who were erased."""
         self.moved: dict[int, int] = {}
         self.plans = tuple(f"plan{number}" for number in range(world.case.plans))
 
@@ -138,8 +141,18 @@ class Acts:
         self._engine.suppress(contact, on=False, scope=dice.choice(("*", "channel:email", "channel:sms")))
 
     def _erase(self, dice: random.Random) -> None:
-        contact = self._someone(dice)
-        self._engine.erase_contact(contact)
+        self.erase(self._someone(dice))
+
+    def erase(self, contact: str) -> None:
+        """Erase somebody: what is said to be gone must be. Whoever is erased again is looked for by the addresses of then."""
+        with self._engine.view() as view:
+            profiles = view.database.execute(
+                "SELECT value FROM vault WHERE contact = ? AND field = 'profile'", (contact,)
+            )
+        addresses = self._addresses.setdefault(contact, set())
+        addresses.update(json.loads(value)["email"] for (value,) in profiles)
+        if self._engine.erase_contact(contact).state == "done":
+            self._world.watch.erased(addresses)
 
     # -- operators --
 

@@ -27,6 +27,8 @@ from dee_appliance.store.database import Database, open_reader
 
 SETTLING_DAYS = 45
 ATTEMPTS_A_HAPPENING = 5
+NEWCOMER = 9_999
+"""The number of a person whom no case draws."""
 WAITS_FOR_A_PERSON = ("PAUSED", "FAILED")
 
 
@@ -80,6 +82,7 @@ def _tell(world: World) -> None:
             world.at(one.at_ms, partial(_happen, world, acts, machine, one))
     _run(world, world.case.until * DAY_MS)
     _settle(world, acts)
+    _forget(world, acts)
     _end(world)
 
 
@@ -142,6 +145,23 @@ def _resume(acts: Acts) -> None:
     paused = acts.runs("PAUSED")
     if paused:
         acts._engine.operate("resume", paused)
+
+
+def _forget(world: World, acts: Acts) -> None:
+    """Somebody comes and is erased while somebody else reads: it is all in the WAL. Then again, when nobody reads."""
+    there, found = set(acts.contacts()), []
+
+    def beside_a_reader() -> None:
+        with world.engine.view() as view:
+            entries = view.database.stream("SELECT seq FROM audit")
+            next(entries)
+            acts.bring((NEWCOMER,))
+            found.extend(sorted(set(acts.contacts()) - there))
+            acts.erase(found[0])
+            assert list(entries), "somebody has read until now"
+
+    world.somebody("erase beside a reader", beside_a_reader)
+    world.somebody("erase again", lambda: acts.erase(found[0]))
 
 
 # ---- the end -----------------------------------------------------------------------------------------------------------

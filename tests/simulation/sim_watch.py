@@ -7,6 +7,7 @@ told of it.
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -299,6 +300,13 @@ class Watch:
         self._must(current, "the tip before the bytes", f"{key} leaves while the tip is {tip}")
         no = world.acknowledged.stands_against(permit.contact, message.channel)
         self._must(not no, "nothing after an opt-out", f"{message.channel} to {permit.contact} leaves")
+
+    def erased(self, addresses: set[str]) -> None:
+        """What is said to be erased is in no byte of the file and its WAL. Read elsewhere: here it would cost the locks."""
+        path = str(self._world.path)
+        read = subprocess.run(["cat", path, f"{path}-wal"], capture_output=True, check=False).stdout
+        left = sorted(address for address in addresses if address.encode() in read)
+        self._must(not left, "what is erased is gone", f"{left} is still there")
 
 
 def _about(journal: Journal, send_key: str) -> About | None:
