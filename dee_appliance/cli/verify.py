@@ -49,7 +49,7 @@ def verify(session: Session, *, state: bool, untrusted: bool, export_file: Path 
     tip = None if untrusted else remembered(session)
     with session.progress("entries") as progress:
         report = check(session.path, tip=tip, untrusted=untrusted, progress=progress)
-    _show(session, report, covered_next=state)
+    _show(session, report, covered_next=state and report.ok)
     error = report.error()
     if error is not None:
         raise error
@@ -75,17 +75,17 @@ def remembered(session: Session) -> Tip | None:
 def _show(session: Session, report: VerifyReport, *, covered_next: bool) -> None:
     import msgspec
 
-    session.out.record({"type": "verify", **msgspec.to_builtins(report)})
+    # --state replays as well, and says so below; of a file with faults it does neither.
+    uncovered = [one for one in report.not_covered if not (covered_next and "run `dee" in one)]
+    session.out.record({"type": "verify", **msgspec.to_builtins(report), "not_covered": uncovered})
     out = session.out
     out.line(f"{report.path}: {report.entries:,} entries, {report.inputs:,} inputs, {report.documents:,} documents")
     out.line(f"head       {report.head}")
     remembered = "" if report.remembered is None else f" (the tip remembers {report.remembered:,} entries)"
     out.line(f"assurance  {report.assurance}{remembered}")
     _show_findings(session, report.findings)
-    for one in report.not_covered:
-        # --state replays as well, and says so below.
-        if not (covered_next and "run `dee" in one):
-            out.line(f"not covered: {one}")
+    for one in uncovered:
+        out.line(f"not covered: {one}")
     if report.ok:
         out.line("whole: nothing was changed after it was written")
 

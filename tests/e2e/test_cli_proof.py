@@ -49,6 +49,7 @@ def test_the_state_is_what_the_inputs_give(past: Terminal) -> None:
     assert "every table of state is what the inputs give" in said.out
     chain, state = past.ok("verify", "--state", "--json").records()
     assert (chain["type"], state["type"], state["ok"], state["differences"]) == ("verify", "state", True, [])
+    assert not [one for one in chain["not_covered"] if "dee " in one], "what is named as missing was not done"
 
 
 def test_a_replay_is_identical_and_makes_every_message_again(past: Terminal) -> None:
@@ -119,6 +120,8 @@ def test_one_changed_entry_is_found_at_its_place(past: Terminal) -> None:
     assert "content-changed" in said.err
     told = past.dee("verify", "--json")
     assert (told.code, told.record()["ok"], told.error()["error"]) == (4, False, "integrity")
+    for words in ("verify",), ("verify", "--state"):
+        assert "not covered: the tables of state" in past.dee(*words).out
 
 
 def test_a_changed_past_diverges_with_place_field_values_and_cause(past: Terminal) -> None:
