@@ -177,7 +177,7 @@ def _doubts(found: WhatIf) -> Iterator[str]:
     """Say what the report does not know."""
     if found.counts.beyond:
         runs = counted(found.counts.beyond, "run goes", "runs go")
-        yield f"{runs} beyond history: what was not sent or asked then, or not so, has no recorded reaction; none is guessed"
+        yield f"{runs} beyond history: a send or task that was not made so then has no recorded reaction; none is guessed"
     if found.uncertain_from is not None:
         yield f"from {format_utc(found.uncertain_from)} on, limits and budgets that runs share count sends beyond history"
     if found.dropped:

@@ -23,7 +23,7 @@ from dee_appliance.kernel.e1.plan import Channel, Plan, Wait
 from dee_appliance.kernel.e1.policy import Pack, Policy, Rule
 from dee_appliance.kernel.e1.rulebook import GateShared, Rulebook
 from dee_appliance.kernel.e1.rules.question import Question
-from dee_appliance.kernel.e1.run import Decision, Entry, Given, Hold, Run, Snapshot
+from dee_appliance.kernel.e1.run import Attempt, Decision, Entry, Given, Hold, Run, Snapshot
 from dee_appliance.kernel.e1.turn import Turn
 
 
@@ -121,6 +121,9 @@ class Kernel(Protocol):
 
     def ask_gate(self, question: Question, *, guests: tuple[str, ...] | None, stale: bool) -> Verdict:
         """Ask every rule."""
+
+    def verdict_on(self, turn: Turn, run: Run, attempt: Attempt, given: Given, shared: GateShared) -> Verdict:
+        """Ask the whole gate about an intended send whose message was made."""
 
     def next_permitted(self, question: Question) -> int | None:
         """Return the next instant at which hours and caps pass together."""

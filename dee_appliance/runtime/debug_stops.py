@@ -13,7 +13,6 @@ import msgspec
 
 from dee_appliance.errors import HostError
 from dee_appliance.kernel.e1.rulebook import places_of
-from dee_appliance.kernel.e1.sending import verdict_on
 from dee_appliance.kernel.e1.turn import Turn
 from dee_appliance.runtime.debug_picture import (
     Change,
@@ -293,9 +292,10 @@ class _Told:
         return tuple(told)
 
     def _ladder(self, candidate: Candidate) -> tuple[Rung, ...]:
-        turn = Turn(candidate.snapshot, candidate.plans, self._view.state.zones())
-        verdict = verdict_on(turn, candidate.run, candidate.attempt, candidate.given, candidate.shared)
-        in_use = rules_in_use(self._view.state)
+        state = self._view.state
+        turn = Turn(candidate.snapshot, candidate.plans, state.zones())
+        verdict = state.kernel.verdict_on(turn, candidate.run, candidate.attempt, candidate.given, candidate.shared)
+        in_use = rules_in_use(state)
         zones = places_of(candidate.snapshot.contact).zones
         return GateReader(self._view, self._log).rungs(
             (*verdict.ladder, *verdict.rest),

@@ -23,6 +23,7 @@ from dee_appliance.replay.epoch_preview import EpochPreview, preview_epoch
 from dee_appliance.runtime.appliance import open_appliance
 from dee_appliance.runtime.commands import admit_waiting
 from dee_appliance.runtime.reading import open_view
+from dee_appliance.store.database import remove_database
 from dee_appliance.store.schema import newest_format
 from dee_appliance.store.snapshot import snapshot
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from dee_appliance.replay.reading import Progress
     from dee_appliance.runtime.appliance import Appliance
     from dee_appliance.runtime.clock import Clock
+    from dee_appliance.store.database import Database
+    from dee_appliance.store.state import State
     from dee_appliance.store.state_dir import StateDir
 
 SOURCE = "upgrade"
@@ -83,12 +86,16 @@ class UpgradeOptions(msgspec.Struct, frozen=True, kw_only=True):
 def versions_of(path: Path) -> Versions:
     """Return the versions of a file. Raises Newer when this program is older than the file."""
     with open_view(path) as view:
-        return Versions(
-            file_format=view.database.file_format(),
-            epoch=view.state.epoch,
-            newest_format=newest_format(),
-            newest_epoch=newest_epoch(),
-        )
+        return _versions(view.database, view.state)
+
+
+def _versions(database: Database, state: State) -> Versions:
+    return Versions(
+        file_format=database.file_format(),
+        epoch=state.epoch,
+        newest_format=newest_format(),
+        newest_epoch=newest_epoch(),
+    )
 
 
 def upgrade(
@@ -97,7 +104,7 @@ def upgrade(
     """Upgrade a file. Nothing is written when there is nothing to upgrade, and for a dry run.
 
     Raises Newer for a file that is newer than this program, HostError when another process runs it, Refused when `confirm` says
-    no: then the copy is all that was made, and it is removed.
+    no: then, and whenever it ends before it has begun, the copy is all that was made, and it is removed.
     """
     versions = versions_of(path)
     if versions.current:
@@ -105,16 +112,26 @@ def upgrade(
     if options.dry_run:
         return Upgrade(versions=versions, done=False, preview=_preview(path, versions, options.progress))
     with open_appliance(path, "dee upgrade", clock=clock, state_dir=state_dir) as appliance:
+        versions = _versions(appliance.database, appliance.journal.state)
+        if versions.current:
+            return Upgrade(versions=versions, done=False)  # somebody else has upgraded it since
         backup = _back_up(appliance)
-        preview = _preview(Path(backup.path), versions, options.progress)
-        planned = Upgrade(versions=versions, done=False, preview=preview, backup=backup)
-        if options.confirm is not None and not options.confirm(planned):
-            Path(backup.path).unlink()
-            raise Refused(
-                "not upgraded: nobody confirmed it", where=str(path), hint="dee upgrade --dry-run shows what it does"
-            )
+        try:
+            preview = _preview(Path(backup.path), versions, options.progress)
+            planned = Upgrade(versions=versions, done=False, preview=preview, backup=backup)
+            _require_confirmed(planned, path, options)
+        except BaseException:
+            remove_database(Path(backup.path))
+            raise
         entry = _apply(appliance, versions, options.actor)
     return Upgrade(versions=versions, done=True, preview=preview, backup=backup, entry=entry)
+
+
+def _require_confirmed(planned: Upgrade, path: Path, options: UpgradeOptions) -> None:
+    if options.confirm is not None and not options.confirm(planned):
+        raise Refused(
+            "not upgraded: nobody confirmed it", where=str(path), hint="dee upgrade --dry-run shows what it does"
+        )
 
 
 def _preview(path: Path, versions: Versions, progress: Progress | None) -> EpochPreview | None:

@@ -26,6 +26,7 @@ from dee_appliance.replay.epoch_preview import preview_epoch
 from dee_appliance.replay.export import check_export
 from dee_appliance.replay.replay import replay
 from dee_appliance.replay.verify import verify
+from dee_appliance.runtime.debugger import debug
 from dee_appliance.runtime.service import Stop
 from dee_appliance.runtime.upgrading import versions_of
 from dee_appliance.store.database import open_reader, open_writer
@@ -108,6 +109,19 @@ def test_a_file_goes_on_under_the_new_epoch_and_keeps_its_past(tmp_path: Path) -
     assert verify(file.path).ok, "the log needs no kernel"
 
 
+def test_the_debugger_asks_the_epoch_that_decided(tmp_path: Path) -> None:
+    """The entry that holds a whole queue names no ladder: what the rules said is asked once more."""
+    file = Limited(tmp_path)
+    with second_epoch(tmp_path):
+        file.engine.upgrade()
+        assert file.a_day() == 5
+        with open_reader(file.path) as database:
+            ((sixth,),) = database.execute("SELECT run FROM run WHERE run_no = 6")
+        moments = [moment for stop in debug(file.path, sixth).stops() for moment in stop.moments]
+    (held,) = [moment for moment in moments if moment.action == "hold"]
+    assert [rung.rule for rung in held.gate if rung.verdict != "pass"] == ["daily"]
+
+
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
@@ -140,6 +154,7 @@ DECIDES = {
         "ask_gate",
         "needed_counters",
         "next_permitted",
+        "verdict_on",
         "wait_due",
     ),
     *("hold_released", "nothing_to_do", "malformed", "read_plan", "read_policy", "read_pack"),

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -20,7 +21,8 @@ from dee_appliance.errors import EvidenceError, HostError, Newer, Refused
 from dee_appliance.replay.compare_state import verify_state
 from dee_appliance.replay.replay import replay
 from dee_appliance.replay.verify import verify
-from dee_appliance.runtime.appliance import open_appliance
+from dee_appliance.runtime import upgrading
+from dee_appliance.runtime.appliance import Appliance, open_appliance
 from dee_appliance.runtime.upgrading import Upgrade, versions_of
 from dee_appliance.store import schema
 from dee_appliance.store.database import open_reader, open_writer
@@ -153,6 +155,40 @@ def test_who_does_not_confirm_keeps_the_file_as_it_was(engine: Engine) -> None:
     with pytest.raises(Refused, match="nobody confirmed"):
         engine.upgrade(confirm=lambda _: False)
     assert everything(engine.path.parent) == before
+
+
+@pytest.mark.usefixtures("newer")
+@pytest.mark.parametrize("place", ["confirm", "progress"])
+def test_who_breaks_off_leaves_no_copy(engine: Engine, place: str) -> None:
+    """Pressing Ctrl-C is no answer; nor does a look ahead that fails leave a file of that size behind."""
+    before = sorted(path.name for path in engine.path.parent.iterdir())
+
+    def break_off(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    answers: dict[str, Any] = {place: break_off}
+    with pytest.raises(KeyboardInterrupt):
+        engine.upgrade(**answers)
+    assert sorted(path.name for path in engine.path.parent.iterdir()) == before
+    assert numbers(engine.path) == (1, 1)
+
+
+@pytest.mark.usefixtures("newer")
+def test_of_two_who_upgrade_at_once_the_second_has_nothing_to_do(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had looked before the first was done, and gets the lock when that is over."""
+    first: list[Upgrade] = []
+
+    def beaten(*about: Any, **options: Any) -> Appliance:
+        monkeypatch.undo()
+        first.append(engine.upgrade())
+        return open_appliance(*about, **options)
+
+    monkeypatch.setattr(upgrading, "open_appliance", beaten)
+    second = engine.upgrade()
+    assert ([one.done for one in first], second.done, second.backup) == ([True], False, None)
+    assert verify_state(engine.path).ok
 
 
 @pytest.mark.usefixtures("newer")

@@ -18,6 +18,7 @@ from dee_appliance.kernel.e1.plan import PLAN_SCHEMAS, Channel, Plan, decode_pla
 from dee_appliance.kernel.e1.policy import Pack, Policy, Rule, decode_pack, decode_policy, rules_for
 from dee_appliance.kernel.e1.rule_limits import read_pack, read_policy
 from dee_appliance.kernel.e1.rulebook import Rulebook
+from dee_appliance.kernel.e1.sending import verdict_on
 from dee_appliance.kernel.e1.steps import wait_due
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "read_pack",
     "read_plan",
     "read_policy",
+    "verdict_on",
     "wait_due",
     "zone_table",
 ]
