@@ -118,7 +118,7 @@ def _silent(edit: Edit, base: Base, path: Path, changes: Changes, after: Content
     """Nothing was found: then nothing that is covered may differ."""
     if not changes.any:
         return Judged("unchanged", "")
-    if changes.schema or changes.structure:
+    if changes.structure or (changes.schema and not _newer(base, after, report)):
         return Judged("missed", "the schema or the structure of the file")
     end = _end_only(changes, base, after) and not edit.tip
     covered = sorted(set(changes.rows) & set(EVIDENCE))
@@ -138,6 +138,13 @@ def _silent(edit: Edit, base: Base, path: Path, changes: Changes, after: Content
     if state and not set(covered) - {"ledger"}:
         return _state(path, changes, base, after, state)
     return _replayed(path, sorted(changes.rows)) if covered else Judged("not covered", ", ".join(changes.rows))
+
+
+def _newer(base: Base, after: Contents, report: VerifyReport) -> bool:
+    """Whether only the number of the format was raised: then verify says that it does not cover what that format adds."""
+    (application, number), (_, before) = after.numbers, base.contents.numbers
+    same = after.schema == base.contents.schema and application == base.contents.numbers[0]
+    return same and number > before and _said(report, f"format {number}")
 
 
 def _said(report: VerifyReport, word: str) -> bool:
