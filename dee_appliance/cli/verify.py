@@ -146,7 +146,7 @@ def _show_permissions(session: Session, report: StateReport) -> None:
         session.out.line(f"✘ {fault}")
     if not found.wrong:
         session.out.line(
-            f"permissions: {found.sends:,} sends cite the policy of their time, {found.by_consent:,} of them a consent that held"
+            f"permissions: {found.sends:,} sends cite the policy of their time; {found.by_consent:,} rest on a consent that held"
         )
 
 

@@ -56,7 +56,11 @@ PATH = click.Path(path_type=Path)
     help="How many changed runs, and verdicts, to list.",
 )
 @click.option(
-    "--last", type=click.IntRange(min=0), default=0, metavar="N", help="Report the last N runs only. [default: all]"
+    "--last",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Report the last N runs only; sums are of all. [default: all]",
 )
 def what_if(
     session: Session,

@@ -86,7 +86,7 @@ def test_a_wrong_scenario_ends_with_two_and_runs_nothing(bare: Terminal) -> None
     told = bare.dee("plan", "test", "plans", "--json")
     assert told.record()["line"] == 13
     assert told.error()["error"] == "usage"
-    assert bare.dee("plan", "test", "nowhere").code == 1
+    assert bare.dee("plan", "test", "nowhere").code == 2
     assert bare.dee("plan", "test", "plans/templates").code == 2
 
 
