@@ -49,12 +49,20 @@ def verify(session: Session, *, state: bool, untrusted: bool, export_file: Path 
     tip = None if untrusted else remembered(session)
     with session.progress("entries") as progress:
         report = check(session.path, tip=tip, untrusted=untrusted, progress=progress)
-    _show(session, report, covered_next=state and report.ok)
+    compared: StateReport | None = None
+    try:
+        if state and report.ok:
+            compared = _compared(session, untrusted=untrusted)
+    finally:
+        _show(session, report, compared=compared is not None)
     error = report.error()
     if error is not None:
         raise error
-    if state:
-        _verify_state(session, untrusted=untrusted)
+    if compared is not None:
+        _show_state(session, compared)
+        error = compared.error()
+        if error is not None:
+            raise error
 
 
 def remembered(session: Session) -> Tip | None:
@@ -72,11 +80,11 @@ def remembered(session: Session) -> Tip | None:
         return None
 
 
-def _show(session: Session, report: VerifyReport, *, covered_next: bool) -> None:
+def _show(session: Session, report: VerifyReport, *, compared: bool) -> None:
     import msgspec
 
-    # --state replays as well, and says so below; of a file with faults it does neither.
-    uncovered = [one for one in report.not_covered if not (covered_next and "run `dee" in one)]
+    # --state replays as well, and says so below.
+    uncovered = [one for one in report.not_covered if not (compared and "run `dee" in one)]
     session.out.record({"type": "verify", **msgspec.to_builtins(report), "not_covered": uncovered})
     out = session.out
     out.line(f"{report.path}: {report.entries:,} entries, {report.inputs:,} inputs, {report.documents:,} documents")
@@ -97,16 +105,12 @@ def _show_findings(session: Session, findings: tuple[Finding, ...]) -> None:
         session.out.line(f"… and {len(findings) - SHOWN} more")
 
 
-def _verify_state(session: Session, *, untrusted: bool) -> None:
+def _compared(session: Session, *, untrusted: bool) -> StateReport:
     from dee_appliance.replay.compare_state import verify_state
     from dee_appliance.replay.replay import Options
 
     with session.progress("inputs") as progress:
-        report = verify_state(session.path, progress=progress, options=Options(untrusted=untrusted, heads=False))
-    _show_state(session, report)
-    error = report.error()
-    if error is not None:
-        raise error
+        return verify_state(session.path, progress=progress, options=Options(untrusted=untrusted, heads=False))
 
 
 def _show_state(session: Session, report: StateReport) -> None:

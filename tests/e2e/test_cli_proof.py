@@ -224,6 +224,9 @@ def test_what_is_no_file_of_ours_is_told_plainly(past: Terminal, what: str) -> N
         expected = {1, 4} if what != "newer" else {0} if words == ("verify",) else {5}
         assert said.code in expected, (words, said)
         assert "fault of the program" not in said.err, (words, said)
+    if what == "newer":
+        said = past.dee("verify", "--state", "--db", other)
+        assert (said.code, "not covered: the tables of state" in said.out) == (5, True), said
     assert other.read_bytes() == before
 
 
