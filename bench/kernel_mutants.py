@@ -51,6 +51,7 @@ TESTS: Final = tuple(
         "unit/test_gate_*",
         "unit/test_calling_*",
         "unit/test_civil_*",
+        "unit/test_epochs",
         "unit/test_condition*",
         "unit/test_authoring_refusals*",
         "property/test_c[aio]*",

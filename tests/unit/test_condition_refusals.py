@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -289,3 +290,12 @@ def test_a_near_word_differs_in_a_third_of_its_letters_and_three_at_most(word: s
 def test_the_nearest_of_several_words_wins_and_the_first_of_equals() -> None:
     assert nearest("intr", ["into", "intro", "outro"]) == "into"
     assert nearest("intro", ["intra", "intro"]) == "intro"
+
+
+SENTENCES = Path(__file__).with_name("condition_refusals.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("line", SENTENCES)
+def test_a_refusal_is_one_whole_sentence(line: str) -> None:
+    text, _, sentence = line.partition("  →  ")
+    assert str(refusal(text)) == sentence

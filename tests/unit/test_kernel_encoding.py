@@ -107,12 +107,33 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
         canonical(value)
 
 
-def test_what_is_nested_without_end_is_refused() -> None:
+def nested(depth: int) -> list[object]:
     value: list[object] = []
-    for _ in range(100):
+    for _ in range(depth):
         value = [value]
+    return value
+
+
+def test_what_is_nested_without_end_is_refused() -> None:
+    assert canonical(nested(64)) == b"[" * 65 + b"]" * 65
     with pytest.raises(NotCanonical):
+        canonical(nested(65))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (1.0, "float has no canonical form"),
+        (b"bytes", "bytes has no canonical form"),
+        ("\ud800", "a string holds a lone surrogate"),
+        ({"é": 1}, "a key is not ASCII text: 'é'"),
+        ({1: 2}, "a key is not ASCII text: 1"),
+    ],
+)
+def test_a_value_without_a_canonical_form_is_told_why(value: object, reason: str) -> None:
+    with pytest.raises(NotCanonical) as caught:
         canonical(value)
+    assert str(caught.value) == reason
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from kernel_builder import (
     token_of,
     wait,
 )
+from msgspec.structs import replace
 
 from dee_appliance.kernel.e1 import input as inputs
 from dee_appliance.kernel.e1 import plan as plans
@@ -180,6 +181,7 @@ HAPPENINGS: dict[str, Happens] = {
     "the file is armed": admit(inputs.Arm(incarnation=1, actor="ann")),
     "the file is armed out of turn": admit(inputs.Arm(incarnation=3)),
     "an epoch that is not newer": admit(inputs.EpochUse(epoch=1, actor="ann")),
+    "a plan of a schema to come": publish(replace(PLAIN, version=2, schema=9)),
     "a policy": lambda story: story.policy(policy_of(daily(5))),
     "a policy whose document is not there": admit(inputs.PolicySet(digest="b3:none")),
     "a policy that is none": brought("policy", b'{"no":"policy"}', lambda digest: inputs.PolicySet(digest=digest)),
@@ -231,6 +233,7 @@ HAPPENINGS: dict[str, Happens] = {
     ),
     "what is not suppressed is lifted": lambda story: story.suppress(contact_id(0), on=False, scope="plan:plain"),
     "an event of a stranger": admit(inputs.Event(name="visit", contact=GONE)),
+    "an event about nobody": admit(inputs.Event(name="visit")),
     "an event of an unknown send": admit(inputs.Event(name="email.opened", send_key="none")),
     "an event without a run": lambda story: story.event("visit", kind="web"),
     "an opt-out": lambda story: story.event("email.unsubscribed"),
