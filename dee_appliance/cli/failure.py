@@ -6,7 +6,9 @@ Exit codes: 0 ok · 1 refused or failed · 2 usage · 3 divergence · 4 integrit
 from __future__ import annotations
 
 import os
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -53,9 +55,19 @@ def report(error: BaseException, *, as_json: bool) -> int:
             return _unexpected(error, as_json=as_json)
 
 
+EXTRA = re.compile(r"Got unexpected extra argument \((.+)\)")
+"""Click's words for what most often is the file, named where some commands want it and others do not."""
+
+
 def _usage(error: click.UsageError, *, as_json: bool) -> int:
+    import shlex
+
     path = "dee" if error.ctx is None else error.ctx.command_path
-    return _say(USAGE, "usage", error.format_message().rstrip("."), None, f"{path} --help", as_json=as_json)
+    what = error.format_message().rstrip(".")
+    extra = EXTRA.fullmatch(what)
+    named = None if extra is None or not Path(extra[1]).is_file() else extra[1]
+    hint = f"{path} --help" if named is None else f"{path} --db {shlex.quote(named)}"
+    return _say(USAGE, "usage", what, None, hint, as_json=as_json)
 
 
 def _unexpected(error: BaseException, *, as_json: bool) -> int:

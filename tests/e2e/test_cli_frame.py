@@ -90,6 +90,13 @@ def test_an_unknown_option_is_a_usage_error(bare: Terminal) -> None:
     assert told["hint"] == "dee serve --help"
 
 
+def test_a_file_that_is_named_without_its_option_is_told_the_option(bare: Terminal) -> None:
+    path = bare.folder / "a file.db"
+    path.touch()
+    assert bare.dee("verify", str(path), "--json").error()["hint"] == f"dee verify --db '{path}'"
+    assert bare.dee("verify", "nothing.db", "--json").error()["hint"] == "dee verify --help"
+
+
 def test_an_error_says_what_where_and_what_to_type_next(bare: Terminal) -> None:
     said = bare.dee("status")
     assert (said.code, said.out) == (1, "")
