@@ -13,6 +13,8 @@ from dee_appliance.errors import EvidenceError, Newer
 if TYPE_CHECKING:
     from dee_appliance.replay.compare_state import StateReport
     from dee_appliance.replay.finding import Finding
+    from dee_appliance.replay.reading import Progress
+    from dee_appliance.replay.replay import Options
     from dee_appliance.replay.verify import VerifyReport
     from dee_appliance.store.tip import Tip
 
@@ -46,9 +48,11 @@ def verify(session: Session, *, state: bool, untrusted: bool, export_file: Path 
         return
     from dee_appliance.replay.verify import verify as check
 
-    tip = None if untrusted else remembered(session)
-    with session.progress("entries") as progress:
-        report = check(session.path, tip=tip, untrusted=untrusted, progress=progress)
+    if untrusted:
+        report = _guarded_check(session)
+    else:
+        with session.progress("entries") as progress:
+            report = check(session.path, tip=remembered(session), progress=progress)
     compared: StateReport | None = None
     try:
         if state and report.ok:
@@ -63,6 +67,22 @@ def verify(session: Session, *, state: bool, untrusted: bool, export_file: Path 
         error = compared.error()
         if error is not None:
             raise error
+
+
+def _guarded_check(session: Session) -> VerifyReport:
+    import msgspec
+
+    from dee_appliance.replay.many import guarded
+    from dee_appliance.replay.verify import VerifyReport
+    from dee_appliance.replay.verify import verify as check
+
+    path = session.path
+
+    def look(options: Options, told: Progress) -> VerifyReport:
+        return check(path, untrusted=True, progress=told, out_of_time=options.out_of_time, scratch=options.scratch)
+
+    with session.progress("entries") as progress:
+        return msgspec.json.decode(guarded(path, look, progress=progress), type=VerifyReport)
 
 
 def remembered(session: Session) -> Tip | None:
@@ -106,11 +126,20 @@ def _show_findings(session: Session, findings: tuple[Finding, ...]) -> None:
 
 
 def _compared(session: Session, *, untrusted: bool) -> StateReport:
-    from dee_appliance.replay.compare_state import verify_state
+    import msgspec
+
+    from dee_appliance.replay.compare_state import StateReport, verify_state
+    from dee_appliance.replay.many import guarded
     from dee_appliance.replay.replay import Options
 
+    path = session.path
     with session.progress("inputs") as progress:
-        return verify_state(session.path, progress=progress, options=Options(untrusted=untrusted, heads=False))
+        if not untrusted:
+            return verify_state(path, progress=progress, options=Options(heads=False))
+        told = guarded(
+            path, lambda options, told: verify_state(path, progress=told, options=options), progress=progress
+        )
+        return msgspec.json.decode(told, type=StateReport)
 
 
 def _show_state(session: Session, report: StateReport) -> None:

@@ -10,10 +10,12 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from dee_appliance.errors import Divergence, Refused
+from dee_appliance.replay.many import guarded
 from dee_appliance.replay.reading import queries
-from dee_appliance.replay.replay import Options, replay
+from dee_appliance.replay.replay import Options, ReplayReport, replay
 from dee_appliance.runtime.debug_stops import Stop, StopRecorder, unpack
 from dee_appliance.store.database import open_reader
 from dee_appliance.store.vault import Vault
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dee_appliance.replay.reading import Progress
-    from dee_appliance.replay.replay import ReplayReport
 
 SECRETS = ("secret",)
 """Fields of the vault that are nobody's to see."""
@@ -53,6 +54,14 @@ class Break(msgspec.Struct, frozen=True):
                 return any(rung.rule == self.name and rung.verdict != "pass" for rung in rungs)
 
 
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """What one replay has given: its report, the stops of the run, packed, and the epoch of the file (UTC seconds)."""
+
+    report: ReplayReport
+    stops: list[bytes]
+    epoch: int
+
+
 class Debugger:
     """One run, standing at one of its stops; the first one to begin with. Stops are numbered from 1.
 
@@ -61,9 +70,9 @@ class Debugger:
     stop, or None when there is none that way: then it stays where it is.
     """
 
-    def __init__(self, path: Path, report: ReplayReport, recorded: StopRecorder, *, untrusted: bool) -> None:
+    def __init__(self, path: Path, recorded: Recorded, *, untrusted: bool) -> None:
         self.path = path
-        self.report = report
+        self.report = recorded.report
         self.epoch = recorded.epoch
         self._stops = recorded.stops
         self._untrusted = untrusted
@@ -180,26 +189,32 @@ class Debugger:
 
 
 def debug(path: Path, run: str, *, untrusted: bool = False, progress: Progress | None = None) -> Debugger:
-    """Replay a file and take one run down. `progress` is told inputs done and in all; `untrusted`: somebody else made the file.
+    """Replay a file and take one run down. `progress` is told inputs done and in all; `untrusted`: somebody else made the file,
+    which is replayed in a process of its own, within limits.
 
     Raises as `replay`, Refused when there is no such run, Divergence when the file stops replaying before the run's first stop.
     """
-    recorder = StopRecorder(run)
-    _require_run(path, run, untrusted=untrusted)
-    options = Options(untrusted=untrusted, heads=False, follower=recorder)
-    report = replay(path, progress=progress, options=options)
-    if recorder.stops:
-        return Debugger(path, report, recorder, untrusted=untrusted)
-    diverged = report.error()
+
+    def look(options: Options, told: Progress | None) -> Recorded:
+        recorder = StopRecorder(run)
+        report = replay(path, progress=told, options=replace(options, follower=recorder))
+        return Recorded(report=report, stops=recorder.stops, epoch=recorder.epoch)
+
+    if untrusted:
+        recorded = msgspec.json.decode(guarded(path, look, progress=progress), type=Recorded)
+    else:
+        _require_run(path, run)
+        recorded = look(Options(heads=False), progress)
+    if recorded.stops:
+        return Debugger(path, recorded, untrusted=untrusted)
+    diverged = recorded.report.error()
     if diverged is not None:
         raise diverged
     raise _no_run(path, run)
 
 
-def _require_run(path: Path, run: str, *, untrusted: bool) -> None:
+def _require_run(path: Path, run: str) -> None:
     """Look for the run in the log before a long replay; of a file that is not trusted only the replay is believed."""
-    if untrusted:
-        return
     with open_reader(path, vault=False) as database:
         found = database.execute(queries().select_entries_holding, (run.encode(),))
     if not found:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import apsw
 import pytest
@@ -15,6 +17,7 @@ from run_witness import witness
 from dee_appliance import Engine
 from dee_appliance.cli.debug_commands import Prompt
 from dee_appliance.errors import Divergence, Refused
+from dee_appliance.runtime import debugger
 from dee_appliance.runtime.debugger import Break, Debugger, debug
 from dee_appliance.runtime.reading import open_view
 from dee_appliance.runtime.reports import LogFilter, log, run_show
@@ -272,3 +275,13 @@ def test_the_engine_debugs_as_the_command_does(rich: Path) -> None:
     assert debugger.failure() == debug(rich, run).failure()
     with pytest.raises(IndexError):
         debugger.stop_at(0)
+
+
+def test_somebody_elses_file_is_replayed_in_a_process_of_its_own(rich: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise Refused(f"replayed by {os.getpid()}")
+
+    monkeypatch.setattr(debugger, "replay", refuse)
+    with pytest.raises(Refused, match="replayed by") as told:
+        debug(rich, "run_nobody_x", untrusted=True)
+    assert told.value.what != f"replayed by {os.getpid()}"

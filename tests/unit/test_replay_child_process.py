@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
+from recorded_files import rich_file
 
+from dee_appliance.cli.main import main
 from dee_appliance.errors import DeeError, EvidenceError, HostError, Newer, Refused
+from dee_appliance.replay import compare_state, verify
 from dee_appliance.replay.child_process import Done, Limits, Told, in_children
+from dee_appliance.replay.many import MEMORY_BYTES, TIME_LIMIT_S, guarded
+from dee_appliance.replay.replay import Options
 
 
 def saying(value: object) -> Callable[[Told], msgspec.Raw]:
@@ -107,6 +115,43 @@ def test_a_process_without_a_network_makes_no_socket() -> None:
     failure = one(work, Limits(network=False)).failure
     assert failure is not None
     assert "no network" in failure.what
+
+
+def test_somebody_elses_file_is_looked_into_within_limits_and_without_a_network(tmp_path: Path) -> None:
+    def look(options: Options, told: Told) -> dict[str, object]:
+        told(1, 1)
+        assert options.scratch is not None
+        (options.scratch / "left").touch()
+        with pytest.raises(PermissionError, match="no network"):
+            socket.socket()
+        limits = [resource.getrlimit(one)[0] for one in (resource.RLIMIT_AS, resource.RLIMIT_CPU)]
+        return {
+            "limits": limits,
+            "scratch": str(options.scratch),
+            "untrusted": options.untrusted,
+            "process": os.getpid(),
+        }
+
+    seen = msgspec.json.decode(guarded(tmp_path, look))
+    assert (seen["limits"], seen["untrusted"]) == ([MEMORY_BYTES, TIME_LIMIT_S], True)
+    assert seen["process"] != os.getpid()
+    assert not Path(seen["scratch"]).exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--state",)])
+def test_verify_judges_somebody_elses_file_in_a_process_of_its_own(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise Refused(f"judged by {os.getpid()}")
+
+    path = rich_file(tmp_path)
+    monkeypatch.setattr(compare_state if words else verify, "replayed" if words else "check_database", refuse)
+    with pytest.raises(SystemExit):
+        main(["verify", "--untrusted", *words, "--db", str(path)])
+    said = capfd.readouterr().err
+    assert "judged by" in said
+    assert f"judged by {os.getpid()}" not in said
 
 
 def test_limits_end_with_the_child() -> None:
