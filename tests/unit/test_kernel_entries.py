@@ -411,6 +411,7 @@ def told(story: Story) -> list[str]:
         beside = {key: body[key] for key in body if key not in PLACE}
         line = f"{core['step'] or '-'} {core['action']} {core['outcome']} {json.dumps(core['detail'], sort_keys=True)}"
         line = f"{line} {json.dumps(beside, sort_keys=True)}" if beside else line
+        line = f"{line} (in the contact's own chain)" if body.get("cs") is not None else line
         lines.append(DIGEST.sub('"…', line))
     return lines
 
