@@ -29,7 +29,6 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +70,10 @@ def tell(kind: str, first: int, count: int) -> Told:
     if not told.broken:
         shutil.rmtree(folder)
     return told
+
+
+def _tell_task(task: tuple[str, int, int]) -> Told:
+    return tell(*task)
 
 
 def _cpu_s() -> float:
@@ -170,9 +173,9 @@ def campaign(wanted: dict[str, int], seed: int, jobs: int) -> int:
     totals = {kind: Told(kind) for kind, count in wanted.items() if count}
     began = time.monotonic()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=20) as pool:
-        for number, future in enumerate(as_completed([pool.submit(tell, *task) for task in work]), 1):
-            told = future.result()
+    # Not concurrent.futures: its pool stops for good when a process has done as many tasks as it may (Python 3.11).
+    with context.Pool(jobs, maxtasksperchild=20) as pool:
+        for number, told in enumerate(pool.imap_unordered(_tell_task, work), 1):
             total = totals[told.kind]
             total.figures += told.figures
             total.cpu_s += told.cpu_s
