@@ -25,7 +25,7 @@ from dee_appliance.errors import ChannelError, Divergence, EvidenceError, HostEr
 
 EVERY = [(path, found, text) for path, found, text in commands() if not isinstance(found, click.Group)]
 NAMES = [path for path, _, _ in EVERY]
-WITHOUT_FILE = {"dee plan schema", "dee template check", "dee demo"}
+WITHOUT_FILE = {"dee plan schema", "dee plan test", "dee template check", "dee demo"}
 
 
 # -- help --------------------------------------------------------------------------------------------------------------
