@@ -99,7 +99,9 @@ def part_of(name: str) -> Part:
         return "tip"
     if last in {"sends", "sends.1"}:
         return "sends"
-    return "database" if ".db" in last and not last.endswith((".lock", ".toml")) else "records"
+    # With a dot behind it in the name of a draft; a record's draft may be called ".arming.db…" by chance.
+    database = last.endswith((".db", ".db-journal")) or ".db." in last
+    return "database" if database and not last.endswith((".lock", ".toml")) else "records"
 
 
 class Disk:

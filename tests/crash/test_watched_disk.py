@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 from watched_calls import mounted
-from watched_disk import Died, Disk, Fault, Loss
+from watched_disk import Died, Disk, Fault, Loss, Part, part_of
 
 from dee_appliance.store.durable import sync, write_record
 
@@ -255,3 +255,20 @@ def test_what_a_failed_sync_has_left_is_lost_until_its_pages_are_written_anew(di
     assert not disk.is_synced(str(path))
     cut(disk, "all")
     assert path.read_bytes() == bytes(4_096) + b"kept" + b"l" * 904 + bytes(3_188)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("own.db", "database"),
+        (".own.db.k3j2_abc.new", "database"),
+        ("own.db-wal", "wal"),
+        ("own.db.lock", "records"),
+        ("own.db.toml", "records"),
+        (".arming.dbk3j2ab.new", "records"),
+        ("tip", "tip"),
+        ("sends.1", "sends"),
+    ],
+)
+def test_each_file_is_a_part_of_the_appliance(name: str, part: Part) -> None:
+    assert part_of(f"/folder/{name}") == part
