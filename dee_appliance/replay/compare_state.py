@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from dee_appliance.errors import EvidenceError
 from dee_appliance.replay.difference import ABSENT
@@ -50,6 +51,8 @@ class ComparisonQueries(msgspec.Struct, frozen=True, kw_only=True):
     select_run_trail_rows: str
     select_contact_trail_rows: str
     select_ledger_rows: str
+    select_run_name: str
+    select_attempt_run_name: str
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -99,10 +102,16 @@ class StateDifference(msgspec.Struct, frozen=True, kw_only=True):
     actual: object
     rows: int
     """How many rows of the table differ."""
+    run: str = ""
+    """The run that the row is about, where its table numbers runs or attempts."""
 
     def __str__(self) -> str:
         key = ", ".join(map(str, self.key))
-        place = f"{self.table}({key})" + (f".{self.column}" if self.column else "")
+        place = (
+            f"{self.table}({key})"
+            + (f".{self.column}" if self.column else "")
+            + (f" of {self.run}" if self.run else "")
+        )
         return f"{place}: the inputs give {self.expected!r}, the file has {self.actual!r}"
 
 
@@ -173,18 +182,33 @@ def verify_state(path: Path, *, progress: Progress | None = None, options: Optio
 def compare_tables(expected: Database, actual: Database) -> tuple[StateDifference, ...]:
     """Return the first difference of each table of state that differs."""
     names = load_queries(ComparisonQueries, "comparison")
-    found = (_compare(table, getattr(names, f"select_{table.name}_rows"), expected, actual) for table in TABLES)
+    found = (_compare(table, names, expected, actual) for table in TABLES)
     return tuple(difference for difference in found if difference is not None)
 
 
-def _compare(table: Table, sql: str, expected: Database, actual: Database) -> StateDifference | None:
+def _compare(table: Table, names: ComparisonQueries, expected: Database, actual: Database) -> StateDifference | None:
+    sql = getattr(names, f"select_{table.name}_rows")
     first: tuple[Row | None, Row | None] | None = None
     rows = 0
     for pair in _pairs(table.keys, expected.stream(sql), actual.stream(sql)):
         if pair[0] != pair[1]:
             rows += 1
             first = first or pair
-    return None if first is None else _difference(table, *first, rows)
+    if first is None:
+        return None
+    return replace(_difference(table, *first, rows), run=_run_of(table, names, expected, first))
+
+
+def _run_of(table: Table, names: ComparisonQueries, expected: Database, pair: tuple[Row | None, Row | None]) -> str:
+    """A row of state names its run or its attempt by a number that no command takes: say whose run it is."""
+    row = pair[0] or pair[1] or ()
+    if "run_no" in table.columns:
+        found = expected.one(names.select_run_name, (row[table.columns.index("run_no")],))
+    elif "attempt_no" in table.columns:
+        found = expected.one(names.select_attempt_run_name, (row[table.columns.index("attempt_no")],))
+    else:
+        return ""
+    return "" if found is None else str(found[0])
 
 
 def _pairs(keys: int, expected: Iterator[Row], actual: Iterator[Row]) -> Iterator[tuple[Row | None, Row | None]]:

@@ -73,3 +73,11 @@ SELECT token, list, version FROM listed ORDER BY token, list, version;
 -- name: select_list_version_rows
 -- Table list_version, to be compared.
 SELECT list, version, count, as_of, entry FROM list_version ORDER BY list, version;
+
+-- name: select_run_name
+-- The id of a run.
+SELECT run FROM run WHERE run_no = ?;
+
+-- name: select_attempt_run_name
+-- The id of the run of an attempt.
+SELECT r.run FROM attempt AS a JOIN run AS r ON r.run_no = a.run_no WHERE a.attempt_no = ?;

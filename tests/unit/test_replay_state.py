@@ -96,6 +96,28 @@ def test_the_first_row_that_differs_is_the_one_that_is_named(tmp_path: Path) -> 
     assert (found.expected, found.actual) == (int(str(wanted)) - 1, wanted)
 
 
+@pytest.mark.parametrize(
+    ("statement", "number"),
+    [
+        ("UPDATE run SET status = 'HELD' WHERE run_no = 5", 5),
+        ("DELETE FROM run_trail WHERE run_no = 2", 2),
+        ("UPDATE attempt SET state = 'NOT_SENT' WHERE attempt_no = 7", None),
+        ("DELETE FROM touch WHERE attempt_no = 7", None),
+    ],
+)
+def test_a_row_is_named_with_its_run(statement: str, number: int | None, tmp_path: Path) -> None:
+    path = rich_file(tmp_path)
+    with attacker(path) as connection:
+        if number is None:
+            ((number,),) = connection.execute("SELECT run_no FROM attempt WHERE attempt_no = 7")
+        ((run,),) = connection.execute("SELECT run FROM run WHERE run_no = ?", (number,))
+        connection.execute(statement)
+        assert connection.changes()
+    found = verify_state(path).differences[0]
+    assert found.run == run
+    assert f" of {run}: the inputs give " in str(found)
+
+
 def test_a_row_that_is_gone_and_a_row_too_many_are_told_apart(tmp_path: Path) -> None:
     path = rich_file(tmp_path)
     with attacker(path) as connection:
