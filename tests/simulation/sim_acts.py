@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sim_documents as documents
 from gate_documents import FACTS, LISTS
+from sim_case import LAST_WORD
 
 from dee_appliance.kernel.e1.input import ListAdd, ListUse
 from dee_appliance.runtime.importing import ConsentGrant
@@ -48,6 +49,7 @@ class Acts:
             "suppress": self._suppress,
             "lift": self._lift,
             "erase": self._erase,
+            LAST_WORD: lambda one: self._world.last_words.append(lambda: self._say_no(one)),
             "halt": lambda one: self._engine.halt(self._scope(one)),
             "release": self._release,
             "task": self._task,
@@ -151,8 +153,39 @@ class Acts:
             )
         addresses = self._addresses.setdefault(contact, set())
         addresses.update(json.loads(value)["email"] for (value,) in profiles)
-        if self._engine.erase_contact(contact).state == "done":
+        done = self._engine.erase_contact(contact).state == "done"
+        self._world.acknowledged.said_no(contact, "*")
+        if done:
             self._world.watch.erased(addresses)
+
+    def _say_no(self, dice: random.Random) -> None:
+        """Those to whom the loop is about to send say no, each in a way of their own, behind others who say something."""
+        with self._engine.view() as view:
+            rows = view.database.execute(
+                "SELECT contact FROM run JOIN timer USING (run_no) WHERE due <= ?"
+                " UNION SELECT contact FROM attempt JOIN run USING (run_no) WHERE state = 'INTENDED' ORDER BY contact",
+                (self._engine.now(),),
+            )
+        there = [contact for (contact,) in rows]
+        for _ in range(dice.choice((0, 1, 1, 4))):
+            self._event(dice)
+        for contact in dice.sample(there, min(len(there), dice.choice((1, 2, 5)))):
+            self._world.tally["last word"] += 1
+            self._says_no(contact, dice)
+
+    def _says_no(self, contact: str, dice: random.Random) -> None:
+        how = dice.choice(("suppression", "complaint", "revocation", "erasure"))
+        if how == "erasure":
+            self.erase(contact)
+        elif how == "revocation":
+            for channel in CHANNELS:
+                self._engine.set_consent(contact, channel, granted=False)
+        elif how == "complaint":
+            self._engine.add_event("email.unsubscribed", contact=contact)
+            self._world.acknowledged.said_no(contact, "email")
+        else:
+            self._engine.suppress(contact)
+            self._world.acknowledged.said_no(contact, "*")
 
     # -- operators --
 

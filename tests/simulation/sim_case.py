@@ -29,6 +29,10 @@ FAULTS = {
 }  # fmt: skip
 
 
+LAST_WORD = "last word"
+"""People say no at the very moment at which the loop is about to send to them."""
+
+
 class Happening(msgspec.Struct, frozen=True):
     """Something that happens at a moment (milliseconds from the beginning); `dice` seeds what is left to chance in it."""
 
@@ -86,6 +90,8 @@ def draw(seed: int, days: int = DAYS) -> Case:
         talks=rng.choice((10, 40, 80)),
         repeats=rng.choice((0, 10, 40)),
     )
+    happenings.sort()
+    happenings += _last_words(seed, days)
     return Case(
         seed=seed,
         days=days,
@@ -93,8 +99,15 @@ def draw(seed: int, days: int = DAYS) -> Case:
         people=tuple(range(rng.choice((3, 8, 20)))),
         plans=rng.choice((1, 2, 3)),
         temper=temper,
-        happenings=tuple(Happening(no, *one) for no, one in enumerate(sorted(happenings), start=1)),
+        happenings=tuple(Happening(no, *one) for no, one in enumerate(happenings, start=1)),
     )
+
+
+def _last_words(seed: int, days: int) -> list[tuple[int, str, int]]:
+    """Draw how often people say no at the last moment; whatever else a seed draws stays what it is."""
+    rng = random.Random(f"last words {seed}")
+    count = round(days * rng.choice((0.0, 0.2, 0.5, 1.0)))
+    return [(rng.randrange(days * DAY_MS), LAST_WORD, rng.randrange(2**32)) for _ in range(count)]
 
 
 def only(case: Case, numbers: tuple[int, ...]) -> Case:

@@ -26,7 +26,9 @@ from watched_disk import Died, Disk, Loss
 from dee_appliance.channels.registry import ADAPTERS
 from dee_appliance.errors import DeeError, Refused, Usage
 from dee_appliance.runtime import commands, service
+from dee_appliance.runtime import loop as runtime_loop
 from dee_appliance.runtime.appliance import Appliance, open_appliance
+from dee_appliance.runtime.loop import LoopLimits
 from dee_appliance.runtime.service import serve
 from dee_appliance.store import lock
 from dee_appliance.store.database import open_reader
@@ -122,6 +124,11 @@ class World:
         self._seen_seq = -1
         self.ends_ms: int | None = None
         self.resends: Counter[str] = Counter()
+        self.last_words: list[Callable[[], object]] = []
+        """What others do right before the loop sends."""
+        drawn = random.Random(f"limits {case.seed}")
+        self.limits = LoopLimits(rows=drawn.choice((1, 3, 500, 500)), timers=drawn.choice((2, 1_000, 1_000)))
+        """How much a turn does: with so little, more waits than one turn can admit."""
 
     def engine_for(self, path: Path, *, aside: bool = False) -> WatchedEngine:
         """Return the public API for somebody beside the loop, who does not wait for it. `aside`: of another file."""
@@ -203,7 +210,22 @@ class World:
         if self.copying:
             return False
         self.happen()
+        if self.last_words and self._about_to_send():
+            said = self.last_words.pop(0)
+            if not self.somebody("the last word", said):
+                self.last_words.append(said)
         return self.stopping or (self.ends_ms is not None and self.now_ms >= self.ends_ms)
+
+    def _about_to_send(self) -> bool:
+        """Whether the next turn pulls what is in the queue, or wakes somebody who may send."""
+        assert self.appliance is not None
+        state, dispatcher = self.appliance.journal.state, self.appliance.dispatcher
+        if dispatcher is None:
+            return False
+        due = state.next_due()
+        return (due is not None and due <= self.loop_clock.now()) or any(
+            dispatcher.free(channel) and state.queue(channel, 1) for channel in dispatcher.channels()
+        )
 
     def live(self) -> None:
         """Run the service until it stops, dies, or fails."""
@@ -379,11 +401,13 @@ def simulated(world: World) -> Iterator[World]:
     """Put the world around the program: chance, adapters, the disk, and patience."""
     urandom, sandbox, settle = os.urandom, ADAPTERS["sandbox"], service.settle_memory  # noqa: TID251 - see below
     patience, attempts, quiet = commands.PATIENCE_S, lock._ATTEMPTS, service.IDLE_CHECKPOINT_TURNS
+    limits = runtime_loop.LoopLimits
     drawn = random.Random(f"urandom {world.case.seed}")
     world.home.mkdir(parents=True)
     os.urandom = drawn.randbytes  # noqa: TID251 - what the program draws follows from the seed as well
     ADAPTERS["sandbox"] = lambda channel, _config: SimulatedAdapter(world, channel)
     service.settle_memory = lambda: None
+    runtime_loop.LoopLimits = lambda: world.limits  # type: ignore[misc, assignment]
     commands.PATIENCE_S, lock._ATTEMPTS, service.IDLE_CHECKPOINT_TURNS = 0, 1, QUIET_TURNS - 2
     try:
         with mounted(world.disk), world.watch.observing():
@@ -392,3 +416,4 @@ def simulated(world: World) -> Iterator[World]:
         world.disk.release()
         os.urandom, ADAPTERS["sandbox"], service.settle_memory = urandom, sandbox, settle  # noqa: TID251 - see above
         commands.PATIENCE_S, lock._ATTEMPTS, service.IDLE_CHECKPOINT_TURNS = patience, attempts, quiet
+        runtime_loop.LoopLimits = limits  # type: ignore[misc]

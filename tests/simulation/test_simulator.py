@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sim_case import FAULTS, MACHINE, OPERATORS, PEOPLE, Case, command, draw
+from sim_case import FAULTS, LAST_WORD, MACHINE, OPERATORS, PEOPLE, Case, command, draw
 from sim_shrink import shrink
 from sim_story import Told, tell
 
@@ -41,8 +41,8 @@ REACHED = (
     "entry hold channel_unavailable", "entry hold daily_limit", "entry hold rate", "entry list used", "entry pack used",
     "entry pause paused", "entry release released", "entry resolve delivered", "entry resolve not-delivered",
     "entry resolve resend", "entry resume resumed", "entry retry retried", "entry skip skipped", "entry suppress added",
-    "entry task timed_out", "entry wait met", "entry zones used",
-    *(f"happening {kind}" for kind in (*FAULTS, *MACHINE, *OPERATORS, *PEOPLE)),
+    "entry task timed_out", "last word", "entry wait met", "entry zones used",
+    *(f"happening {kind}" for kind in (LAST_WORD, *FAULTS, *MACHINE, *OPERATORS, *PEOPLE)),
 )  # fmt: skip
 """What must have come up, that the test cannot become harmless unnoticed."""
 
