@@ -247,6 +247,15 @@ class Machine:
     def _moved(self, dice: random.Random) -> None:
         """Somebody arms the file again, as after a move."""
         del dice
+        self._arm_later()
+
+    def arm_if_not(self) -> None:
+        """Somebody has died while arming, or could not write: the file sends nothing until a person arms it."""
+        if not self._world.armed():
+            self._world.tally["disarmed until armed again"] += 1
+            self._arm_later()
+
+    def _arm_later(self) -> None:
         world = self._world
         self._down_for(60_000)
         world.at(world.now_ms + 1_000, lambda: world.somebody("arm", self._arm))

@@ -81,7 +81,7 @@ def _tell(world: World) -> None:
         if one.at_ms < world.case.until * DAY_MS:
             world.at(one.at_ms, partial(_happen, world, acts, machine, one))
     _run(world, world.case.until * DAY_MS)
-    _settle(world, acts)
+    _settle(world, acts, machine)
     _forget(world, acts)
     _end(world)
 
@@ -123,19 +123,16 @@ def _run(world: World, until_ms: int) -> None:
     world.ends_ms = None
 
 
-def _settle(world: World, acts: Acts) -> None:
+def _settle(world: World, acts: Acts, machine: Machine) -> None:
     """Everybody is kind from now on."""
     world.say("everything is well from now on")
     disk = world.disk
     disk.fault, disk.at, disk.loss, world.kill_when = None, 0, None, ""
     world.skew_ms = max(0, (world.watch.tick - world.start) * 1_000 - world.now_ms)
     world.temper, world.provider.down_until_ms, world.down_until_ms = CALM, 0, 0
-    if not world.armed():
-        # Somebody died while arming, or could not write: the file sends nothing until a person arms it.
-        world.tally["disarmed until armed again"] += 1
-        world.somebody("arm", world.engine.arm)
     end = world.now_ms + SETTLING_DAYS * DAY_MS
     for day in range(4):
+        world.at(world.now_ms + day * DAY_MS, lambda: world.somebody("look whether it is armed", machine.arm_if_not))
         world.at(world.now_ms + day * DAY_MS, lambda: world.somebody("release", acts.release_all))
         world.at(world.now_ms + day * DAY_MS, lambda: world.somebody("resume", lambda: _resume(acts)))
     _run(world, end)

@@ -298,10 +298,10 @@ class Watch:
         current = isinstance(appliance.check_tip(), TipAgrees) and tip is not None and tip.size == chain.next_seq
         current = current and world.disk.is_synced(str(folder / "tip")) and world.disk.is_synced(str(folder / "sends"))
         self._must(current, "the tip before the bytes", f"{key} leaves while the tip is {tip}")
-        waits = database.execute("SELECT id, kind FROM inbox WHERE ready = 1 ORDER BY id")
-        self._must(not waits, "nothing leaves past a row that waits", f"{key} leaves before {waits[:3]}")
         no = world.acknowledged.stands_against(permit.contact, message.channel)
         self._must(not no, "nothing after an opt-out", f"{message.channel} to {permit.contact} leaves")
+        waits = database.execute("SELECT id, kind FROM inbox WHERE ready = 1 ORDER BY id")
+        self._must(not waits, "nothing leaves past a row that waits", f"{key} leaves before {waits[:3]}")
 
     def erased(self, addresses: set[str]) -> None:
         """What is said to be erased is in no byte of the file and its WAL. Read elsewhere: here it would cost the locks."""
