@@ -23,6 +23,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.counts import at_least_one
+
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "crash")]
 
@@ -102,9 +104,9 @@ def show(total: Summary, stories: int, broken: int, seed: int, took_s: float) ->
 def main() -> None:
     """Read the command line and go."""
     parser = argparse.ArgumentParser(description="Kill a real `dee serve` thousands of times and check what must hold.")
-    parser.add_argument("--kills", type=int, default=10_000)
+    parser.add_argument("--kills", type=at_least_one, default=10_000)
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
-    parser.add_argument("--jobs", type=int, default=2, help="stories at the same time")
+    parser.add_argument("--jobs", type=at_least_one, default=2, help="stories at the same time")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1, 2**31) if options.seed is None else options.seed
     print(f"python -m bench.crash_campaign --kills {options.kills} --seed {seed}", flush=True)

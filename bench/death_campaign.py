@@ -32,6 +32,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.counts import at_least_one
+
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "crash")]
 
@@ -221,7 +223,7 @@ def main() -> None:
             parser.add_argument(f"--{kind}", type=int, default=0, metavar="N", help=f"with --all: {count}")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
-    parser.add_argument("--jobs", type=int, default=2, help="stories at the same time")
+    parser.add_argument("--jobs", type=at_least_one, default=2, help="stories at the same time")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1, 2**31) if options.seed is None else options.seed
     wanted = WANTED if options.all else {kind: getattr(options, kind) for kind in WANTED}

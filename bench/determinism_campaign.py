@@ -20,6 +20,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from bench.counts import at_least_one
+
 SIMULATION = Path(__file__).parents[1] / "tests" / "simulation"
 sys.path.insert(0, str(SIMULATION))
 
@@ -66,7 +68,7 @@ def show(tally: Counter[str], failing: list[int]) -> None:
 def main() -> None:
     """Read the command line and go."""
     parser = argparse.ArgumentParser(description="Run random histories twice and compare every byte they leave.")
-    parser.add_argument("--seeds", type=int, default=20_000)
+    parser.add_argument("--seeds", type=at_least_one, default=20_000)
     parser.add_argument("--first", type=int, default=100_000, help="the first seed")
     parser.add_argument(
         "--branches", type=int, default=0, help="compare this many ways to go on from the end of each history"

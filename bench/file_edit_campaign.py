@@ -19,6 +19,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.counts import at_least_one
+
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "simulation")]
 
@@ -104,9 +106,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Edit recorded files at random and see whether verify finds each change."
     )
-    parser.add_argument("--edits", type=int, default=100_000)
+    parser.add_argument("--edits", type=at_least_one, default=100_000)
     parser.add_argument("--seed", type=int, default=1, help="the first seed; every edit has its own")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--jobs", type=at_least_one, default=1)
     options = parser.parse_args()
     os.umask(0o077)
     sys.exit(1 if campaign(options.edits, options.seed, options.jobs) else 0)

@@ -21,6 +21,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.counts import at_least_one
+
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "simulation")]
 
@@ -117,9 +119,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Let a million random things happen and audit every verdict of the gate."
     )
-    parser.add_argument("--operations", type=int, default=1_000_000)
+    parser.add_argument("--operations", type=at_least_one, default=1_000_000)
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
-    parser.add_argument("--jobs", type=int, default=1, help="stories at the same time")
+    parser.add_argument("--jobs", type=at_least_one, default=1, help="stories at the same time")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1, 2**31) if options.seed is None else options.seed
     print(f"python -m bench.gate_campaign --operations {options.operations} --seed {seed}", flush=True)

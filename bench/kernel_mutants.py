@@ -40,6 +40,7 @@ import coverage
 import pytest
 from _pytest.tmpdir import tmppath_result_key
 
+from bench.counts import at_least_one
 from bench.mutant_source import KERNEL, ROOT, Mutant, mutants_of, put_in
 
 EQUIVALENT: Final = ROOT / "tests" / "kernel_equivalent_mutants.txt"
@@ -409,7 +410,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="what --share draws from")
     parser.add_argument("--tests", action="append", help="other tests than those of the kernel")
     parser.add_argument("--seconds", type=float, default=20, help="processor time after which a mutant has survived")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--jobs", type=at_least_one, default=1)
     parser.add_argument("--reach", type=Path, help="where to keep what the tests reach, for the next time")
     parser.add_argument("--golden", action="store_true", help="let tests with golden files kill as well")
     parser.add_argument("--show", action="store_true", help="name the survivors")

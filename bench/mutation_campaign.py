@@ -18,6 +18,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.counts import at_least_one
+
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "simulation")]
 
@@ -66,9 +68,9 @@ def campaign(mutations: int, seed: int, jobs: int) -> bool:
 def main() -> None:
     """Read the command line and go."""
     parser = argparse.ArgumentParser(description="Change recorded histories in one place each, and replay them.")
-    parser.add_argument("--mutations", type=int, default=10_000)
+    parser.add_argument("--mutations", type=at_least_one, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=1, help="mutations at the same time")
+    parser.add_argument("--jobs", type=at_least_one, default=1, help="mutations at the same time")
     given = parser.parse_args()
     sys.exit(0 if campaign(given.mutations, given.seed, given.jobs) else 1)
 

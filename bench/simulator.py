@@ -20,12 +20,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from bench.counts import at_least_one, numbers
+
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "simulation")]
 
 if TYPE_CHECKING:
     from sim_case import Case
     from sim_story import Told
+
+
+OF_ONE_STORY = ("verbose", "shrink", "until", "only", "people", "calm")
+"""Options that say how one story is told."""
 
 
 def tell_one(seed: int, days: int) -> Told:
@@ -43,9 +49,9 @@ def tell_again(options: argparse.Namespace) -> int:
 
     case = draw(options.seed, options.days)
     if options.only is not None:
-        case = only(case, _numbers(options.only))
+        case = only(case, options.only)
     if options.people is not None:
-        case = replace(case, people=_numbers(options.people))
+        case = replace(case, people=options.people)
     if options.calm:
         case = replace(case, temper=CALM)
     case = replace(case, until=options.until or case.until)
@@ -59,10 +65,6 @@ def tell_again(options: argparse.Namespace) -> int:
     if options.shrink:
         show_small(case, told)
     return 1
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(one) for one in text.split(",") if one)
 
 
 def show_small(case: Case, told: Told) -> None:
@@ -138,25 +140,34 @@ def show(
         print("\n".join(f"{name}={count}" for name, count in sorted(seen.items())))
 
 
-def main() -> None:
-    """Read the command line and go."""
+def command_line(words: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; what makes no sense is refused in words."""
     parser = argparse.ArgumentParser(
         description="Simulate whole appliances, and check every invariant after each step."
     )
-    parser.add_argument("--seeds", type=int, default=100, help="how many stories")
+    parser.add_argument("--seeds", type=at_least_one, default=100, help="how many stories")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
-    parser.add_argument("--jobs", type=int, default=1, help="stories at the same time")
-    parser.add_argument("--days", type=int, default=30, help="for so many days things happen")
+    parser.add_argument("--jobs", type=at_least_one, default=1, help="stories at the same time")
+    parser.add_argument("--days", type=at_least_one, default=30, help="for so many days things happen")
     parser.add_argument("--tally", action="store_true", help="print how often everything happened")
     parser.add_argument("--shrink-first", type=int, default=3, help="make so many failing stories small")
     parser.add_argument("--seed", type=int, help="tell this story alone")
     parser.add_argument("--verbose", action="store_true", help="step by step")
     parser.add_argument("--shrink", action="store_true", help="and make it small, if it fails")
-    parser.add_argument("--until", type=int, help="nothing happens after this day")
-    parser.add_argument("--only", help="only the happenings of these numbers")
-    parser.add_argument("--people", help="only these first people")
+    parser.add_argument("--until", type=at_least_one, help="nothing happens after this day")
+    parser.add_argument("--only", type=numbers, help="only the happenings of these numbers")
+    parser.add_argument("--people", type=numbers, help="only these first people")
     parser.add_argument("--calm", action="store_true", help="provider and recipients do nothing surprising")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
+    idle = [f"--{name}" for name in OF_ONE_STORY if getattr(options, name) not in {None, False}]
+    if options.seed is None and idle:
+        parser.error(f"{', '.join(idle)} is about one story: say which, with --seed")
+    return options
+
+
+def main() -> None:
+    """Read the command line and go."""
+    options = command_line()
     sys.exit(1 if (tell_again(options) if options.seed is not None else campaign(options)) else 0)
 
 

@@ -15,6 +15,7 @@ from sim_case import FAULTS, LAST_WORD, MACHINE, OPERATORS, PEOPLE, Case, comman
 from sim_shrink import shrink
 from sim_story import Told, tell
 
+from bench.simulator import command_line
 from dee_appliance.kernel.e1 import gate, sending
 from dee_appliance.kernel.e1 import policy as policies
 from dee_appliance.kernel.e1.input import Answered
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 DAYS = 10
 SEEDS = (17, 500, 503, 505, 506, 520, 561, 781, 1865, 1948, 2340)
 """Chosen so that everything below comes up."""
-CANARY_SEEDS = (9, *range(500, 506))
+CANARY_SEEDS = (40, 9, *range(500, 506))
 REACHED = (
     "armed again", "copy served", "death of somebody else", "death: kill", "death: power cut (all)", "death: power cut (coin)",
     "death: power cut (none)", "death: power cut (tail)", "ended by a storage error", "older backup refused",
@@ -166,3 +167,23 @@ def test_a_failing_case_is_made_small_and_told_step_by_step(monkeypatch: pytest.
     assert "BROKEN the tip before the bytes" in story[-1]
     assert len(story) < 150
     assert f"--seed {small.seed} --days {DAYS}" in command(small)
+
+
+# -- the command line ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--jobs 0", "argument --jobs: `0` is no whole number from 1 on"),
+        ("--seeds 0", "argument --seeds: `0` is no whole number from 1 on"),
+        ("--days -1", "argument --days: `-1` is no whole number from 1 on"),
+        ("--seed 5 --only 8,x", "argument --only: `8,x` is no list of numbers such as 8,10,29"),
+        ("--seeds 5 --only 0 --shrink", "--shrink, --only is about one story: say which, with --seed"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_words(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line(words.split())
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
