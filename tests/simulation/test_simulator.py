@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sim_case import FAULTS, LAST_WORD, MACHINE, OPERATORS, PEOPLE, Case, command, draw
+from msgspec.structs import replace
+from sim_case import CALM, FAULTS, LAST_WORD, MACHINE, OPERATORS, PEOPLE, Case, command, draw, only
 from sim_shrink import shrink
 from sim_story import Told, tell
 
@@ -66,6 +67,14 @@ def test_the_same_seed_tells_the_same_story_whatever_the_hash_seed() -> None:
         assert "every invariant holds" in said
         digests.add(said)
     assert len(digests) == 1
+
+
+def test_a_file_that_could_not_be_armed_after_a_move_is_armed_at_the_end() -> None:
+    case = replace(only(draw(9_136, DAYS), (8, 10, 29)), until=4, people=(0,), temper=CALM)
+    told = tell(case)
+    assert not told.invariant, told.fault
+    assert told.tally["disarmed until armed again"] == told.tally["armed again"] == 1
+    assert told.sends
 
 
 # -- can it fail? --------------------------------------------------------------------------------------------------------
