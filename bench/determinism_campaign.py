@@ -1,11 +1,11 @@
 """The long determinism campaign: many thousand random histories, each run in two processes with different surroundings.
 
     python -m bench.determinism_campaign --seeds 20000 --first 100000
-    python -m bench.determinism_campaign --seeds 5000 --first 200000 --steps 25 --branches 200
+    python -m bench.determinism_campaign --seeds 2500 --first 200000 --steps 25 --branches 400
 
 It runs the histories of tests/simulation (what they are, and in what the two processes differ, is said in schedules and
 schedule_compare) over more seeds than the suite does. A seed that differs, or that stops with an error, is run again with ever
-fewer steps and printed with the two commands that show it. With `--branches` each history is gone on with in many ways, five
+fewer steps and printed with the two commands that show it. With `--branches` each history is gone on with in many ways, three
 happenings each, and every one of them is compared by itself: a cheap way to a million schedules. At the end: how often each thing
 happened that the suite counts.
 """

@@ -40,8 +40,8 @@ CAMPAIGNS = (
     Campaign(
         "schedules",
         "determinism_campaign",
-        (("--seeds", 5_000),),
-        ("--first", "200000", "--steps", "25", "--branches", "200"),
+        (("--seeds", 2_500),),
+        ("--first", "200000", "--steps", "25", "--branches", "400"),
     ),
     Campaign("histories", "determinism_campaign", (("--seeds", 12_000),), ("--first", "100000")),
     Campaign("deaths", "death_campaign", (("--power", 27_000), ("--signal", 10_000)), ("--seed", "1", "--jobs", "2")),

@@ -100,7 +100,7 @@ def read_contents(path: Path) -> Contents:
             contents.whole = contents.whole and found == [("ok",)]
         with _noting_damage(contents):
             contents.numbers = (connection.pragma("application_id"), connection.pragma("user_version"))
-            contents.schema = rows_of(connection, "SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2")
+            contents.schema = rows_of(connection, "SELECT type, name, sql, tbl_name FROM sqlite_schema ORDER BY 1, 2")
         for table, keys in {**EVIDENCE, **STATE, **BESIDE}.items():
             contents.tables[table] = {}
             with _noting_damage(contents):
@@ -307,7 +307,7 @@ def put_an_older_file_back(path: Path, dice: random.Random, base: Base) -> str:
 
 
 def alter_the_schema(path: Path, dice: random.Random, base: Base) -> str:
-    kinds = [(kind, name) for kind, name, sql in base.contents.schema if sql]
+    kinds = [(kind, name) for kind, name, sql, _ in base.contents.schema if sql]
     kind, name = dice.choice(kinds)
     table = dice.choice(list({**EVIDENCE, **STATE, **BESIDE}))
     statement = dice.choice(

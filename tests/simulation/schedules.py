@@ -25,7 +25,7 @@ STATE_TABLES = (
     "touch", "breaker", "run_trail", "contact_trail", "ledger", "listed", "list_version", "given", "input", "audit",
 )  # fmt: skip
 STEPS = 70
-BRANCH_STEPS = 5
+BRANCH_STEPS = 3
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
